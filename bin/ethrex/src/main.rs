@@ -1,0 +1,3 @@
+//! The `ethrex` command.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `rex` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Composition roots, supervisor and telemetry.

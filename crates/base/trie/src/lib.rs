@@ -1,0 +1,1 @@
+//! Merkle-Patricia trie over an abstract node source.

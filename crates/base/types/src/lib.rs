@@ -1,0 +1,1 @@
+//! Blocks, transactions, receipts, genesis and the fork schedule.

@@ -1,0 +1,1 @@
+//! Import, fork choice, head, block building, witness recording.

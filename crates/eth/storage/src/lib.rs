@@ -1,0 +1,1 @@
+//! Typed tables, atomic commits, state at block N, pruning.

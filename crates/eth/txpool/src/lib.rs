@@ -1,0 +1,1 @@
+//! Admission, order, replacement and blob sidecars of pending transactions.

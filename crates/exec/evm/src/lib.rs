@@ -1,0 +1,1 @@
+//! revm set up for our types.

@@ -1,0 +1,1 @@
+//! Witness format, a state made from a witness, and `validate`.

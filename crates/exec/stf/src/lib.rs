@@ -1,0 +1,1 @@
+//! Header and body checks, executing and building a block under a chain's rules.

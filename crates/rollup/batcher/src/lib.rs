@@ -1,0 +1,1 @@
+//! Blocks to batches to commitments on L1.

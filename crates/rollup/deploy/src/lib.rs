@@ -1,0 +1,1 @@
+//! Deploys the contracts and writes the L2 genesis and addresses.

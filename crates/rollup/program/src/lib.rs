@@ -1,0 +1,1 @@
+//! What is proven: batch input to public inputs.

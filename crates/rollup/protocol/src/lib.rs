@@ -1,0 +1,1 @@
+//! What L1 and L2 agree on byte for byte.

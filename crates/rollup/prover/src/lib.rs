@@ -1,0 +1,1 @@
+//! Hands batches to provers, keeps proofs, submits them.

@@ -1,0 +1,1 @@
+//! The `ethrex_*` JSON-RPC namespace.

@@ -1,0 +1,1 @@
+//! What goes in the next L2 block, and when.

@@ -1,0 +1,1 @@
+//! Batches, deposit cursor, proofs and sent L1 transactions, in SQLite.

@@ -1,0 +1,1 @@
+//! ethrex-test-spec

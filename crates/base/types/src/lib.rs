@@ -1,1 +1,21 @@
-//! Blocks, transactions, receipts, genesis and the fork schedule.
+#![doc = include_str!("../README.md")]
+
+pub mod account;
+pub mod block;
+pub mod chain_spec;
+#[cfg(feature = "secp256k1")]
+pub mod crypto;
+pub mod privileged;
+pub mod receipt;
+pub mod state;
+pub mod tx;
+
+pub use account::{AccountInfo, TrieAccount};
+pub use alloy_consensus;
+pub use alloy_genesis::{Genesis, GenesisAccount};
+pub use block::{Block, BlockBody, Header, RecoveredBlock, SealedBlock, SealedHeader};
+pub use chain_spec::{BlobParams, ChainSpec, Fork};
+pub use privileged::PrivilegedTx;
+pub use receipt::{Receipt, ReceiptWithBloom};
+pub use state::{AccountDiff, Missing, StateDiff, StateError, StateReader};
+pub use tx::{PooledTx, RecoveredTx, Tx, TxType};

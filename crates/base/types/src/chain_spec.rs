@@ -1,0 +1,266 @@
+//! Which rules hold at which height and time: the fork schedule of one chain.
+
+use std::sync::Arc;
+
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, constants::EMPTY_WITHDRAWALS};
+use alloy_eips::{
+    eip1559::INITIAL_BASE_FEE, eip7685::EMPTY_REQUESTS_HASH, eip7892::BlobScheduleBlobParams,
+};
+use alloy_genesis::Genesis;
+use alloy_hardforks::{EthereumHardforks, ForkCondition};
+use alloy_primitives::{Address, B256, U256, keccak256};
+
+use crate::{AccountDiff, AccountInfo, Header, StateDiff};
+
+pub use alloy_eips::eip7840::BlobParams;
+/// A hard fork of Ethereum, oldest first.
+pub use alloy_hardforks::EthereumHardfork as Fork;
+
+/// One chain: its genesis and its fork schedule. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ChainSpec {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    genesis: Genesis,
+    blobs: BlobScheduleBlobParams,
+}
+
+/// What is wrong with a genesis file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// A later fork is scheduled before an earlier one.
+    #[error("genesis config: {later:?} is scheduled before {earlier:?}")]
+    ForkOrder {
+        /// The fork that must come first.
+        earlier: Fork,
+        /// The fork that came too early.
+        later: Fork,
+    },
+    /// The chain id is zero.
+    #[error("genesis config: chainId must not be 0")]
+    NoChainId,
+}
+
+/// The forks activated by timestamp, in order.
+const TIMED: [Fork; 10] = [
+    Fork::Shanghai,
+    Fork::Cancun,
+    Fork::Prague,
+    Fork::Osaka,
+    Fork::Bpo1,
+    Fork::Bpo2,
+    Fork::Bpo3,
+    Fork::Bpo4,
+    Fork::Bpo5,
+    Fork::Amsterdam,
+];
+
+impl ChainSpec {
+    /// Checks a genesis file and makes it a chain.
+    ///
+    /// # Errors
+    /// If the chain id is zero, or the timestamp forks up to Osaka are out of order.
+    pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
+        if genesis.config.chain_id == 0 {
+            return Err(GenesisError::NoChainId);
+        }
+        let blobs = genesis.config.blob_schedule_blob_params();
+        let spec = Self { inner: Arc::new(Inner { genesis, blobs }) };
+        for pair in TIMED[..4].windows(2) {
+            let (earlier, later) = (pair[0], pair[1]);
+            let time = |fork| spec.ethereum_fork_activation(fork).as_timestamp();
+            if time(later).is_some_and(|later| time(earlier).is_none_or(|earlier| earlier > later))
+            {
+                return Err(GenesisError::ForkOrder { earlier, later });
+            }
+        }
+        Ok(spec)
+    }
+
+    /// The chain id (EIP-155).
+    #[must_use]
+    pub fn chain_id(&self) -> u64 {
+        self.inner.genesis.config.chain_id
+    }
+
+    /// The genesis file this chain was made from.
+    #[must_use]
+    pub fn genesis(&self) -> &Genesis {
+        &self.inner.genesis
+    }
+
+    /// The newest fork active at this height and time.
+    #[must_use]
+    pub fn fork_at(&self, number: u64, timestamp: u64) -> Fork {
+        if let Some(fork) = TIMED
+            .into_iter()
+            .rev()
+            .find(|fork| self.ethereum_fork_activation(*fork).active_at_timestamp(timestamp))
+        {
+            return fork;
+        }
+        const BY_BLOCK: [Fork; 13] = [
+            Fork::Paris,
+            Fork::GrayGlacier,
+            Fork::ArrowGlacier,
+            Fork::London,
+            Fork::Berlin,
+            Fork::MuirGlacier,
+            Fork::Istanbul,
+            Fork::Petersburg,
+            Fork::Constantinople,
+            Fork::Byzantium,
+            Fork::SpuriousDragon,
+            Fork::Tangerine,
+            Fork::Homestead,
+        ];
+        BY_BLOCK
+            .into_iter()
+            .find(|fork| self.ethereum_fork_activation(*fork).active_at_block(number))
+            .unwrap_or(Fork::Frontier)
+    }
+
+    /// Blob parameters at this time (EIP-7840, EIP-7892); `None` before Cancun.
+    #[must_use]
+    pub fn blob_params_at(&self, timestamp: u64) -> Option<BlobParams> {
+        let blobs = &self.inner.blobs;
+        if let Some(params) = blobs.active_scheduled_params_at_timestamp(timestamp) {
+            return Some(*params);
+        }
+        if self.is_osaka_active_at_timestamp(timestamp) {
+            Some(*blobs.osaka())
+        } else if self.is_prague_active_at_timestamp(timestamp) {
+            Some(*blobs.prague())
+        } else if self.is_cancun_active_at_timestamp(timestamp) {
+            Some(*blobs.cancun())
+        } else {
+            None
+        }
+    }
+
+    /// The deposit contract whose logs become EIP-6110 requests, where the chain has one.
+    #[must_use]
+    pub fn deposit_contract(&self) -> Option<Address> {
+        self.inner.genesis.config.deposit_contract_address
+    }
+
+    /// The state of the genesis block, as changes to the empty state.
+    #[must_use]
+    pub fn genesis_diff(&self) -> StateDiff {
+        let mut diff = StateDiff::default();
+        for (address, account) in &self.inner.genesis.alloc {
+            let mut info = AccountInfo {
+                nonce: account.nonce.unwrap_or_default(),
+                balance: account.balance,
+                ..AccountInfo::default()
+            };
+            if let Some(code) = account.code.as_ref().filter(|code| !code.is_empty()) {
+                info.code_hash = keccak256(code);
+                diff.codes.insert(info.code_hash, code.clone());
+            }
+            let storage = account
+                .storage
+                .iter()
+                .flatten()
+                .map(|(slot, value)| (*slot, U256::from_be_bytes(value.0)))
+                .filter(|(_, value)| !value.is_zero())
+                .collect();
+            diff.accounts.insert(*address, AccountDiff { info: Some(info), wiped: false, storage });
+        }
+        diff
+    }
+
+    /// The genesis header over a state root that the caller has computed from [`Self::genesis_diff`].
+    #[must_use]
+    pub fn genesis_header(&self, state_root: B256) -> Header {
+        let genesis = &self.inner.genesis;
+        let (number, time) = (genesis.number.unwrap_or_default(), genesis.timestamp);
+        let fork = self.fork_at(number, time);
+        let from = |activation: Fork| fork >= activation;
+        let base_fee = genesis
+            .base_fee_per_gas
+            .map_or(INITIAL_BASE_FEE, |fee| u64::try_from(fee).unwrap_or(u64::MAX));
+        Header {
+            parent_hash: genesis.parent_hash.unwrap_or_default(),
+            ommers_hash: EMPTY_OMMER_ROOT_HASH,
+            beneficiary: genesis.coinbase,
+            state_root,
+            difficulty: genesis.difficulty,
+            number,
+            gas_limit: genesis.gas_limit,
+            timestamp: time,
+            extra_data: genesis.extra_data.clone(),
+            mix_hash: genesis.mix_hash,
+            nonce: genesis.nonce.to_be_bytes().into(),
+            base_fee_per_gas: from(Fork::London).then_some(base_fee),
+            withdrawals_root: from(Fork::Shanghai).then_some(EMPTY_WITHDRAWALS),
+            parent_beacon_block_root: from(Fork::Cancun).then_some(B256::ZERO),
+            blob_gas_used: from(Fork::Cancun).then(|| genesis.blob_gas_used.unwrap_or_default()),
+            excess_blob_gas: from(Fork::Cancun)
+                .then(|| genesis.excess_blob_gas.unwrap_or_default()),
+            requests_hash: from(Fork::Prague).then_some(EMPTY_REQUESTS_HASH),
+            ..Header::default()
+        }
+    }
+}
+
+impl EthereumHardforks for ChainSpec {
+    fn ethereum_fork_activation(&self, fork: Fork) -> ForkCondition {
+        let config = &self.inner.genesis.config;
+        let at_block =
+            |block: Option<u64>| block.map_or(ForkCondition::Never, ForkCondition::Block);
+        let at_time =
+            |time: Option<u64>| time.map_or(ForkCondition::Never, ForkCondition::Timestamp);
+        match fork {
+            Fork::Frontier => ForkCondition::Block(0),
+            Fork::Homestead => at_block(config.homestead_block),
+            Fork::Dao => at_block(config.dao_fork_block),
+            Fork::Tangerine => at_block(config.eip150_block),
+            Fork::SpuriousDragon => at_block(config.eip155_block),
+            Fork::Byzantium => at_block(config.byzantium_block),
+            Fork::Constantinople => at_block(config.constantinople_block),
+            Fork::Petersburg => at_block(config.petersburg_block),
+            Fork::Istanbul => at_block(config.istanbul_block),
+            Fork::MuirGlacier => at_block(config.muir_glacier_block),
+            Fork::Berlin => at_block(config.berlin_block),
+            Fork::London => at_block(config.london_block),
+            Fork::ArrowGlacier => at_block(config.arrow_glacier_block),
+            Fork::GrayGlacier => at_block(config.gray_glacier_block),
+            Fork::Paris => paris(config),
+            Fork::Shanghai => at_time(config.shanghai_time),
+            Fork::Cancun => at_time(config.cancun_time),
+            Fork::Prague => at_time(config.prague_time),
+            Fork::Osaka => at_time(config.osaka_time),
+            Fork::Bpo1 => at_time(config.bpo1_time),
+            Fork::Bpo2 => at_time(config.bpo2_time),
+            Fork::Bpo3 => at_time(config.bpo3_time),
+            Fork::Bpo4 => at_time(config.bpo4_time),
+            Fork::Bpo5 => at_time(config.bpo5_time),
+            Fork::Amsterdam => at_time(config.amsterdam_time),
+            _ => ForkCondition::Never,
+        }
+    }
+}
+
+/// The merge: by block where the config names one, from the start where the terminal difficulty is zero.
+fn paris(config: &alloy_genesis::ChainConfig) -> ForkCondition {
+    let Some(total_difficulty) = config.terminal_total_difficulty else {
+        return ForkCondition::Never;
+    };
+    let block = match config.merge_netsplit_block {
+        Some(block) => Some(block),
+        None if total_difficulty.is_zero() => Some(0),
+        None => None,
+    };
+    match block {
+        Some(block) => ForkCondition::TTD {
+            activation_block_number: block,
+            fork_block: Some(block),
+            total_difficulty,
+        },
+        None => ForkCondition::Never,
+    }
+}

@@ -1,3 +1,69 @@
-//! xtask
+#![doc = include_str!("../README.md")]
 
-fn main() {}
+mod bench;
+mod cache;
+mod ci;
+mod contracts;
+mod guest;
+mod licences;
+mod npm;
+mod process;
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use eyre::{Result, bail};
+
+const USAGE: &str = "usage: cargo xtask <task>
+  ci                                       everything below that a change must pass
+  test [unit|contracts|spec|e2e|crash]...  run suites (all by default); crash takes --kills N --seed N
+  tidy [DIR]                               conventions that no compiler checks
+  licences                                 licences and doubled versions of dependencies
+  contracts [--write]                      compare (or rewrite) the committed contract artifacts
+  vectors [--check]                        write the golden vectors shared by Rust and Solidity
+  bench dev-start|import|storage           measure
+  guest --check                            compile the proven program for a zkVM target";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    let root = root();
+    match words {
+        ["ci"] => ci::run(&root),
+        ["test", rest @ ..] => test::run(&root, rest),
+        ["tidy"] => tidy::run(&root),
+        ["tidy", dir] => tidy::run(Path::new(dir)),
+        ["licences"] => licences::run(&root),
+        ["contracts"] => contracts::check(&root),
+        ["contracts", "--write"] => contracts::write(&root),
+        ["vectors"] => contracts::vectors(&root, false),
+        ["vectors", "--check"] => contracts::vectors(&root, true),
+        ["bench", name, rest @ ..] => bench::run(&root, name, rest),
+        ["guest", "--check"] => guest::check(&root),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!("unknown task `{}`\n{USAGE}", words.join(" ")),
+    }
+}
+
+/// The workspace root: xtask is always run from a checkout, by cargo.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask/ is inside the workspace")
+        .to_owned()
+}

@@ -1,0 +1,63 @@
+//! The conventions that no compiler checks.
+//!
+//! Each rule is a function from the [`Tree`] to what it found; this file is the list of the rules.
+
+mod code;
+mod docs;
+mod manifests;
+mod places;
+mod source;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use eyre::{Result, bail};
+
+use self::tree::Tree;
+
+/// One broken convention.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Finding {
+    file: PathBuf,
+    line: usize,
+    what: String,
+}
+
+impl Finding {
+    fn new(file: &Path, line: usize, what: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line, what: what.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file.display(), self.line, self.what)
+    }
+}
+
+/// Checks the tree at `root` and fails with a list of what is wrong.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let tree = Tree::read(root)?;
+    let found = check(&tree)?;
+    if found.is_empty() {
+        println!("tidy: {} files in order", tree.files().len());
+        return Ok(());
+    }
+    for finding in &found {
+        println!("{finding}");
+    }
+    bail!("tidy: {} conventions broken", found.len())
+}
+
+fn check(tree: &Tree) -> Result<Vec<Finding>> {
+    let mut found = manifests::check(tree)?;
+    found.extend(source::check(tree));
+    found.extend(docs::check(tree));
+    found.extend(places::check(tree));
+    found.sort();
+    found.dedup();
+    Ok(found)
+}

@@ -1,8 +1,8 @@
 //! The transaction envelope.
 
 use alloy_consensus::{
-    EthereumTxEnvelope, Sealable, Sealed, Signed, TransactionEnvelope, TxEip1559, TxEip2930,
-    TxEip4844, TxEip4844WithSidecar, TxEip7702, TxLegacy,
+    EthereumTxEnvelope, InMemorySize, Sealable, Sealed, Signed, TransactionEnvelope, TxEip1559,
+    TxEip2930, TxEip4844, TxEip4844WithSidecar, TxEip7702, TxLegacy,
     crypto::RecoveryError,
     transaction::{Recovered, SignerRecoverable, TxHashRef},
 };
@@ -63,6 +63,12 @@ impl Tx {
             Self::Privileged(tx) => Some(tx.inner()),
             _ => None,
         }
+    }
+}
+
+impl InMemorySize for TxType {
+    fn size(&self) -> usize {
+        size_of::<Self>()
     }
 }
 

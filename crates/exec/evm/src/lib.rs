@@ -1,1 +1,16 @@
-//! revm set up for our types.
+#![doc = include_str!("../README.md")]
+
+pub mod call;
+mod db;
+mod diff;
+mod evm;
+pub mod executor;
+mod handler;
+pub mod rules;
+mod spec;
+mod tx_env;
+
+pub use call::{Call, CallError, CallOutcome, Overrides, simulate};
+pub use db::Accesses;
+pub use executor::{BlockContext, BlockExecutor, Closed, InvalidTx, RunError, SystemCallFailed};
+pub use rules::{EthereumTxRules, Payment, TxRules};

@@ -1,0 +1,133 @@
+//! The EVM under the rules of a chain, in the shape alloy-evm's block executor drives.
+
+use alloy_evm::{Database, Evm, EvmEnv, precompiles::PrecompilesMap};
+use alloy_primitives::{Address, Bytes};
+use revm::{
+    Context, Inspector, MainBuilder, MainContext, SystemCallEvm,
+    context::{
+        BlockEnv, CfgEnv, ContextSetters, ContextTr, Evm as RevmEvm, JournalTr,
+        result::{EVMError, ExecResultAndState, HaltReason, ResultAndState},
+    },
+    handler::{EthFrame, Handler, instructions::EthInstructions},
+    inspector::InspectorHandler,
+    interpreter::interpreter::EthInterpreter,
+    precompile::{PrecompileSpecId, Precompiles},
+    primitives::hardfork::SpecId,
+};
+
+use crate::{handler::RulesHandler, rules::TxRules, tx_env::TxEnv};
+
+pub(crate) type EvmContext<DB> = Context<BlockEnv, TxEnv, CfgEnv, DB>;
+
+type Inner<DB, I> = RevmEvm<
+    EvmContext<DB>,
+    I,
+    EthInstructions<EthInterpreter, EvmContext<DB>>,
+    PrecompilesMap,
+    EthFrame,
+>;
+
+/// revm with our handler.
+pub(crate) struct RulesEvm<'r, DB: Database, I> {
+    inner: Inner<DB, I>,
+    rules: &'r dyn TxRules,
+    inspect: bool,
+}
+
+impl<'r, DB: Database, I> RulesEvm<'r, DB, I>
+where
+    I: Inspector<EvmContext<DB>>,
+{
+    pub(crate) fn new(
+        db: DB,
+        env: EvmEnv,
+        rules: &'r dyn TxRules,
+        inspector: I,
+        inspect: bool,
+    ) -> Self {
+        let precompiles = PrecompilesMap::from_static(Precompiles::new(
+            PrecompileSpecId::from_spec_id(env.cfg_env.spec),
+        ));
+        let inner = Context::mainnet()
+            .with_tx(TxEnv::default())
+            .with_block(env.block_env)
+            .with_cfg(env.cfg_env)
+            .with_db(db)
+            .build_mainnet_with_inspector(inspector)
+            .with_precompiles(precompiles);
+        Self { inner, rules, inspect }
+    }
+}
+
+impl<DB, I> Evm for RulesEvm<'_, DB, I>
+where
+    DB: Database,
+    I: Inspector<EvmContext<DB>>,
+{
+    type DB = DB;
+    type Tx = TxEnv;
+    type Error = EVMError<DB::Error>;
+    type HaltReason = HaltReason;
+    type Spec = SpecId;
+    type BlockEnv = BlockEnv;
+    type Precompiles = PrecompilesMap;
+    type Inspector = I;
+
+    fn block(&self) -> &BlockEnv {
+        &self.inner.ctx.block
+    }
+
+    fn cfg_env(&self) -> &CfgEnv<SpecId> {
+        &self.inner.ctx.cfg
+    }
+
+    fn chain_id(&self) -> u64 {
+        self.inner.ctx.cfg.chain_id
+    }
+
+    fn transact_raw(
+        &mut self,
+        tx: TxEnv,
+    ) -> Result<ResultAndState<HaltReason>, EVMError<DB::Error>> {
+        self.inner.ctx.set_tx(tx);
+        let mut handler = RulesHandler::new(self.rules);
+        let result: Result<_, EVMError<DB::Error>> = if self.inspect {
+            handler.inspect_run(&mut self.inner)
+        } else {
+            handler.run(&mut self.inner)
+        };
+        // The journal is emptied whatever the result, so that the next transaction starts clean.
+        let state = self.inner.ctx.journal_mut().finalize();
+        Ok(ExecResultAndState::new(result?, state))
+    }
+
+    fn transact_system_call(
+        &mut self,
+        caller: Address,
+        contract: Address,
+        data: Bytes,
+    ) -> Result<ResultAndState<HaltReason>, EVMError<DB::Error>> {
+        self.inner.system_call_with_caller(caller, contract, data)
+    }
+
+    fn finish(self) -> (DB, EvmEnv) {
+        let Context { block: block_env, cfg: cfg_env, journaled_state, .. } = self.inner.ctx;
+        (journaled_state.database, EvmEnv { block_env, cfg_env })
+    }
+
+    fn set_inspector_enabled(&mut self, enabled: bool) {
+        self.inspect = enabled;
+    }
+
+    fn components(&self) -> (&DB, &I, &PrecompilesMap) {
+        (&self.inner.ctx.journaled_state.database, &self.inner.inspector, &self.inner.precompiles)
+    }
+
+    fn components_mut(&mut self) -> (&mut DB, &mut I, &mut PrecompilesMap) {
+        (
+            &mut self.inner.ctx.journaled_state.database,
+            &mut self.inner.inspector,
+            &mut self.inner.precompiles,
+        )
+    }
+}

@@ -1,0 +1,302 @@
+//! The RLP of trie nodes, read strictly and without copying.
+
+use alloy_primitives::B256;
+use alloy_rlp::{EMPTY_STRING_CODE, Encodable, Header};
+use nybbles::Nibbles;
+
+/// Nibbles of every key.
+pub(crate) const KEY_NIBBLES: usize = 64;
+/// Children of a branch.
+pub(crate) const WIDTH: usize = 16;
+/// Bytes of a hash; a node whose RLP is shorter stands inside its parent instead of behind its hash.
+const HASH_BYTES: usize = 32;
+/// Bytes of the longest branch: 16 hashes, no value, and a three-byte header.
+const MAX_BRANCH: usize = 3 + WIDTH * (1 + HASH_BYTES) + 1;
+
+/// Bytes that are not a canonical trie node. The caller knows which hash they were found under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+impl From<alloy_rlp::Error> for Malformed {
+    fn from(_: alloy_rlp::Error) -> Self {
+        Self
+    }
+}
+
+/// A node as its RLP shows it.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for the length of one step")]
+pub(crate) enum NodeRef<'a> {
+    Leaf(Nibbles, &'a [u8]),
+    Extension(Nibbles, ChildRef<'a>),
+    Branch([ChildRef<'a>; WIDTH]),
+}
+
+/// How a parent names a child.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ChildRef<'a> {
+    Empty,
+    Hash(B256),
+    /// The RLP of the child itself, shorter than a hash.
+    Inline(&'a [u8]),
+}
+
+/// Reads a node that stands `depth` nibbles below the root.
+///
+/// Refuses what no honest trie contains: paths that do not end at 64 nibbles, branches with a value or with fewer than
+/// two children, extensions without a path, trailing bytes, RLP or hex-prefix encodings other than the shortest one.
+/// Since every step down takes at least one nibble, no walk over such nodes is longer than a key.
+pub(crate) fn decode(mut rlp: &[u8], depth: usize) -> Result<NodeRef<'_>, Malformed> {
+    let mut payload = Header::decode_bytes(&mut rlp, true)?;
+    if !rlp.is_empty() {
+        return Err(Malformed);
+    }
+    let first = item(&mut payload)?;
+    let second = item(&mut payload)?;
+    if payload.is_empty() {
+        short(first, second, depth)
+    } else {
+        branch(first, second, payload, depth)
+    }
+}
+
+fn short<'a>(path: &'a [u8], rest: &'a [u8], depth: usize) -> Result<NodeRef<'a>, Malformed> {
+    let (path, is_leaf) = hex_prefix(string(path)?)?;
+    let end = depth + path.len();
+    if is_leaf {
+        let value = string(rest)?;
+        return if end == KEY_NIBBLES && !value.is_empty() {
+            Ok(NodeRef::Leaf(path, value))
+        } else {
+            Err(Malformed)
+        };
+    }
+    match child(rest)? {
+        ChildRef::Empty => Err(Malformed),
+        _ if path.is_empty() || end >= KEY_NIBBLES => Err(Malformed),
+        child => Ok(NodeRef::Extension(path, child)),
+    }
+}
+
+fn branch<'a>(
+    first: &'a [u8],
+    second: &'a [u8],
+    mut rest: &'a [u8],
+    depth: usize,
+) -> Result<NodeRef<'a>, Malformed> {
+    let mut children = [ChildRef::Empty; WIDTH];
+    children[0] = child(first)?;
+    children[1] = child(second)?;
+    for slot in &mut children[2..] {
+        *slot = child(item(&mut rest)?)?;
+    }
+    let occupied = children.iter().filter(|child| !matches!(child, ChildRef::Empty)).count();
+    if rest != [EMPTY_STRING_CODE] || occupied < 2 || depth >= KEY_NIBBLES {
+        return Err(Malformed);
+    }
+    Ok(NodeRef::Branch(children))
+}
+
+/// Splits the next item off, header included.
+fn item<'a>(buf: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let start = *buf;
+    let header = Header::decode(buf)?;
+    let end = start.len() - buf.len() + header.payload_length;
+    let (item, rest) = start.split_at_checked(end).ok_or(Malformed)?;
+    *buf = rest;
+    Ok(item)
+}
+
+fn string(mut item: &[u8]) -> Result<&[u8], Malformed> {
+    Ok(Header::decode_bytes(&mut item, false)?)
+}
+
+fn child(item: &[u8]) -> Result<ChildRef<'_>, Malformed> {
+    match item {
+        [EMPTY_STRING_CODE] => Ok(ChildRef::Empty),
+        [0xa0, hash @ ..] => Ok(ChildRef::Hash(B256::try_from(hash).map_err(|_| Malformed)?)),
+        [0xc0..=0xff, ..] if item.len() < HASH_BYTES => Ok(ChildRef::Inline(item)),
+        _ => Err(Malformed),
+    }
+}
+
+/// Reads a compact path and whether it ends in a leaf (Yellow Paper, appendix C).
+fn hex_prefix(bytes: &[u8]) -> Result<(Nibbles, bool), Malformed> {
+    let [first, rest @ ..] = bytes else { return Err(Malformed) };
+    if rest.len() > HASH_BYTES {
+        return Err(Malformed);
+    }
+    let (flag, low) = (first >> 4, first & 0x0f);
+    let tail = Nibbles::unpack(rest);
+    let path = match flag {
+        0 | 2 if low == 0 => tail,
+        1 | 3 if tail.len() < KEY_NIBBLES => Nibbles::from_nibbles_unchecked([low]).join(&tail),
+        _ => return Err(Malformed),
+    };
+    Ok((path, flag >= 2))
+}
+
+/// Writes a leaf.
+pub(crate) fn encode_leaf(path: &Nibbles, value: &[u8], out: &mut Vec<u8>) {
+    let (buf, len) = to_hex_prefix(path, true);
+    let path = &buf[..len];
+    Header { list: true, payload_length: path.length() + value.length() }.encode(out);
+    path.encode(out);
+    value.encode(out);
+}
+
+/// Writes an extension; `child` is the RLP by which it names its child.
+pub(crate) fn encode_extension(path: &Nibbles, child: &[u8], out: &mut Vec<u8>) {
+    let (buf, len) = to_hex_prefix(path, false);
+    let path = &buf[..len];
+    Header { list: true, payload_length: path.length() + child.len() }.encode(out);
+    path.encode(out);
+    out.extend_from_slice(child);
+}
+
+fn to_hex_prefix(path: &Nibbles, is_leaf: bool) -> ([u8; 1 + HASH_BYTES], usize) {
+    let mut out = [0; 1 + HASH_BYTES];
+    let flag = if is_leaf { 0x20 } else { 0 };
+    let even = if path.len().is_multiple_of(2) {
+        out[0] = flag;
+        *path
+    } else {
+        out[0] = flag | 0x10 | path.get_unchecked(0);
+        path.slice(1..)
+    };
+    even.pack_to(&mut out[1..=even.len() / 2]);
+    (out, 1 + even.len() / 2)
+}
+
+/// Collects the children of a branch and writes it in one piece.
+pub(crate) struct BranchEncoder {
+    buf: [u8; MAX_BRANCH],
+    end: usize,
+}
+
+impl BranchEncoder {
+    /// Room for the longest header, filled in last.
+    const START: usize = 3;
+
+    pub(crate) const fn new() -> Self {
+        Self { buf: [0; MAX_BRANCH], end: Self::START }
+    }
+
+    pub(crate) fn empty(&mut self) {
+        self.push(&[EMPTY_STRING_CODE]);
+    }
+
+    pub(crate) fn hash(&mut self, hash: &B256) {
+        self.push(&[EMPTY_STRING_CODE + 32]);
+        self.push(hash.as_slice());
+    }
+
+    /// Appends the RLP by which the branch names its next child.
+    pub(crate) fn push(&mut self, rlp: &[u8]) {
+        self.buf[self.end..self.end + rlp.len()].copy_from_slice(rlp);
+        self.end += rlp.len();
+    }
+
+    /// Closes the branch without a value.
+    pub(crate) fn finish(&mut self) -> &[u8] {
+        self.empty();
+        let payload_length = self.end - Self::START;
+        let header = Header { list: true, payload_length };
+        let start = Self::START - header.length();
+        header.encode(&mut &mut self.buf[start..Self::START]);
+        &self.buf[start..self.end]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::hex;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn refuses(rlp: &[u8], depth: usize) {
+        assert!(decode(rlp, depth).is_err(), "{}", hex::encode(rlp));
+    }
+
+    fn leaf(path: &[u8], value: &[u8]) -> Vec<u8> {
+        let mut out = vec![];
+        encode_leaf(&Nibbles::from_nibbles(path), value, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_leaf_must_end_where_keys_end() {
+        let rlp = leaf(&[1; 63], b"v");
+        assert!(matches!(decode(&rlp, 1), Ok(NodeRef::Leaf(path, b"v")) if path.len() == 63));
+        refuses(&rlp, 0);
+        refuses(&rlp, 2);
+    }
+
+    #[test]
+    fn an_extension_needs_a_path_and_a_child() {
+        let mut rlp = vec![];
+        encode_extension(&Nibbles::new(), &[0xa0; 33], &mut rlp);
+        refuses(&rlp, 0);
+        rlp.clear();
+        encode_extension(&Nibbles::from_nibbles([1]), &[EMPTY_STRING_CODE], &mut rlp);
+        refuses(&rlp, 0);
+        rlp.clear();
+        encode_extension(&Nibbles::from_nibbles([1]), &[0xa0; 33], &mut rlp);
+        assert!(decode(&rlp, 0).is_ok());
+        refuses(&rlp, 63);
+    }
+
+    #[test]
+    fn a_branch_needs_two_children() {
+        let build = |children: usize| {
+            let mut branch = BranchEncoder::new();
+            (0..WIDTH)
+                .for_each(|i| if i < children { branch.hash(&B256::ZERO) } else { branch.empty() });
+            branch.finish().to_vec()
+        };
+        refuses(&build(0), 0);
+        refuses(&build(1), 0);
+        for children in 2..=WIDTH {
+            assert!(decode(&build(children), 0).is_ok(), "{children}");
+        }
+        refuses(&build(2), 64);
+    }
+
+    #[test]
+    fn odd_inputs_are_refused() {
+        refuses(&[], 0);
+        refuses(&[0x80], 0);
+        refuses(&[0xc0], 0);
+        refuses(&[0xc1, 0x80], 0);
+        refuses(&[0xc2, 0x80, 0x80], 0);
+        let mut trailing = leaf(&[1; 64], b"v");
+        trailing.push(0);
+        refuses(&trailing, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..600), depth in 0usize..=64) {
+            let _ = decode(&bytes, depth);
+        }
+
+        #[test]
+        fn damaged_nodes_never_panic(at in 0usize..500, byte in any::<u8>(), depth in 0usize..=64) {
+            let mut branch = BranchEncoder::new();
+            (0..WIDTH).for_each(|i| if i % 3 == 0 { branch.hash(&B256::ZERO) } else { branch.empty() });
+            let mut rlp = branch.finish().to_vec();
+            let at = at % rlp.len();
+            rlp[at] = byte;
+            let _ = decode(&rlp, depth);
+        }
+
+        #[test]
+        fn paths_round_trip(path in proptest::collection::vec(0u8..16, 0..=64), is_leaf in any::<bool>()) {
+            let path = Nibbles::from_nibbles(path);
+            let (buf, len) = to_hex_prefix(&path, is_leaf);
+            prop_assert_eq!(hex_prefix(&buf[..len]), Ok((path, is_leaf)));
+        }
+    }
+}

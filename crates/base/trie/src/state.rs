@@ -1,0 +1,190 @@
+//! The state trie: accounts over storage tries.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_rlp::Decodable;
+use alloy_trie::EMPTY_ROOT_HASH;
+use ethrex_types::{AccountDiff, StateDiff, StateError, TrieAccount};
+
+use crate::{HashedNodes, NodeChanges, NodeSource, Trie, read_value};
+
+/// What a diff makes of a state trie.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StateUpdate {
+    /// The new state root.
+    pub root: B256,
+    /// What changed among the nodes.
+    pub nodes: TrieUpdates,
+    /// Every account of the diff as it now stands in the trie; `None` where it is gone.
+    pub accounts: BTreeMap<Address, Option<TrieAccount>>,
+}
+
+/// Changed nodes of the account trie and of all storage tries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrieUpdates {
+    /// Changes in the account trie.
+    pub accounts: NodeChanges,
+    /// Changes in storage tries, by keccak256 of the address.
+    pub storages: BTreeMap<B256, StorageChanges>,
+}
+
+/// Changed nodes of one storage trie.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StorageChanges {
+    /// Whether every node from before is gone, before `nodes` applies.
+    pub wiped: bool,
+    /// Changed nodes by path.
+    pub nodes: NodeChanges,
+}
+
+/// Applies a diff to the state with root `parent`.
+///
+/// Storage tries come first, on all cores where the feature `parallel` is on, then the account trie. Within a trie,
+/// changes precede removals: a branch then never collapses on the way to a shape in which it stands, so no sibling is
+/// asked for that the final shape does not need, which matters where nodes come from a witness.
+pub fn update_state(
+    source: &dyn NodeSource,
+    parent: B256,
+    diff: &StateDiff,
+) -> Result<StateUpdate, StateError> {
+    let mut trie = Trie::open(source, None, parent);
+    let mut jobs = Vec::with_capacity(diff.accounts.len());
+    for (address, diff) in &diff.accounts {
+        let key = keccak256(address);
+        let before = trie.get(key)?.map(|value| decode_account(value, parent)).transpose()?;
+        jobs.push(AccountJob { address: *address, key, before, diff });
+    }
+    jobs.sort_unstable_by_key(|job| job.key);
+
+    let mut update = StateUpdate::default();
+    let (mut present, mut gone) = (vec![], vec![]);
+    for (job, (account, storage)) in jobs.iter().zip(run_all(source, &jobs)?) {
+        if storage.wiped || !storage.nodes.is_empty() {
+            update.nodes.storages.insert(job.key, storage);
+        }
+        match account {
+            Some(account) => present.push((job.key, account)),
+            None => gone.push(job.key),
+        }
+        update.accounts.insert(job.address, account);
+    }
+    for (key, account) in present {
+        trie.insert(key, alloy_rlp::encode(account))?;
+    }
+    for key in gone {
+        trie.remove(key)?;
+    }
+    (update.root, update.nodes.accounts) = trie.commit();
+    Ok(update)
+}
+
+/// The root of the state that `diff` makes out of nothing, and its nodes.
+#[must_use]
+pub fn state_root_of(diff: &StateDiff) -> StateUpdate {
+    update_state(&HashedNodes::default(), EMPTY_ROOT_HASH, diff)
+        .expect("a trie that starts empty reads no nodes")
+}
+
+/// The account at `address` in the state with this root.
+pub fn read_account(
+    source: &dyn NodeSource,
+    root: B256,
+    address: Address,
+) -> Result<Option<TrieAccount>, StateError> {
+    let value = read_value(source, None, root, keccak256(address))?;
+    value.map(|value| decode_account(&value, root)).transpose()
+}
+
+/// The slot of `address` in the storage with this root; zero where unset.
+pub fn read_slot(
+    source: &dyn NodeSource,
+    storage_root: B256,
+    address: Address,
+    slot: B256,
+) -> Result<U256, StateError> {
+    let value = read_value(source, Some(keccak256(address)), storage_root, keccak256(slot))?;
+    value.map_or(Ok(U256::ZERO), |value| {
+        decode_exact(&value).ok_or(StateError::Malformed(storage_root))
+    })
+}
+
+/// One account of a diff, ready to be worked on independently of all others.
+struct AccountJob<'d> {
+    address: Address,
+    key: B256,
+    before: Option<TrieAccount>,
+    diff: &'d AccountDiff,
+}
+
+type JobResult = Result<(Option<TrieAccount>, StorageChanges), StateError>;
+
+#[cfg(feature = "parallel")]
+fn run_all(
+    source: &dyn NodeSource,
+    jobs: &[AccountJob<'_>],
+) -> Result<Vec<(Option<TrieAccount>, StorageChanges)>, StateError> {
+    use rayon::prelude::*;
+    jobs.par_iter().map(|job| job.run(source)).collect()
+}
+
+#[cfg(not(feature = "parallel"))]
+fn run_all(
+    source: &dyn NodeSource,
+    jobs: &[AccountJob<'_>],
+) -> Result<Vec<(Option<TrieAccount>, StorageChanges)>, StateError> {
+    jobs.iter().map(|job| job.run(source)).collect()
+}
+
+impl AccountJob<'_> {
+    /// The account afterwards, and what changed in its storage.
+    fn run(&self, source: &dyn NodeSource) -> JobResult {
+        let before = self.before.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+        let Some(info) = self.diff.info else {
+            let wiped = before != EMPTY_ROOT_HASH;
+            return Ok((None, StorageChanges { wiped, ..Default::default() }));
+        };
+        let wiped = self.diff.wiped && before != EMPTY_ROOT_HASH;
+        let parent = if wiped { EMPTY_ROOT_HASH } else { before };
+        let (storage_root, nodes) = if self.diff.storage.is_empty() {
+            (parent, NodeChanges::new())
+        } else {
+            update_storage(source, self.key, parent, &self.diff.storage)?
+        };
+        let account = TrieAccount {
+            nonce: info.nonce,
+            balance: info.balance,
+            storage_root,
+            code_hash: info.code_hash,
+        };
+        Ok((Some(account), StorageChanges { wiped, nodes }))
+    }
+}
+
+fn update_storage(
+    source: &dyn NodeSource,
+    owner: B256,
+    parent: B256,
+    slots: &BTreeMap<B256, U256>,
+) -> Result<(B256, NodeChanges), StateError> {
+    let mut trie = Trie::open(source, Some(owner), parent);
+    let mut slots: Vec<_> = slots.iter().map(|(slot, value)| (keccak256(slot), *value)).collect();
+    slots.sort_unstable_by_key(|(key, value)| (value.is_zero(), *key));
+    for (key, value) in slots {
+        if value.is_zero() {
+            trie.remove(key)?;
+        } else {
+            trie.insert(key, alloy_rlp::encode(value))?;
+        }
+    }
+    Ok(trie.commit())
+}
+
+fn decode_account(value: &[u8], root: B256) -> Result<TrieAccount, StateError> {
+    decode_exact(value).ok_or(StateError::Malformed(root))
+}
+
+/// Decodes a leaf's value, which must be nothing but the encoding.
+fn decode_exact<T: Decodable>(mut value: &[u8]) -> Option<T> {
+    T::decode(&mut value).ok().filter(|_| value.is_empty())
+}

@@ -249,7 +249,7 @@ fn system_call_error(error: BlockExecutionError, fault: &Fault) -> RunError<Syst
     }
     RunError::Invalid(SystemCallFailed::Failed(match error {
         BlockExecutionError::Validation(error) => error,
-        BlockExecutionError::Internal(error) => internal(error),
+        BlockExecutionError::Internal(error) => internal(&error),
     }))
 }
 
@@ -279,7 +279,7 @@ fn invalid_tx(error: BlockExecutionError) -> InvalidTx {
 }
 
 /// Without a read fault, what alloy-evm calls internal can only be a defect of this program.
-fn internal(error: InternalBlockExecutionError) -> BlockValidationError {
+fn internal(error: &InternalBlockExecutionError) -> BlockValidationError {
     panic!("block execution failed without a read fault: {error}")
 }
 

@@ -1,1 +1,14 @@
-//! Header and body checks, executing and building a block under a chain's rules.
+#![doc = include_str!("../README.md")]
+
+pub mod build;
+pub mod execute;
+pub mod header;
+pub mod rules;
+pub mod verdict;
+
+pub use build::{BlockAttributes, BlockBuilder, BuildContext, BuiltBlock, NotIncluded};
+pub use ethrex_evm::{Accesses, InvalidTx, RunError};
+pub use execute::{Executed, check_body, commit_receipts, execute};
+pub use header::{check_header, next_base_fee, next_excess_blob_gas};
+pub use rules::{Ethereum, Rejected, Rules};
+pub use verdict::InvalidBlock;

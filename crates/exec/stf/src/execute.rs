@@ -1,0 +1,145 @@
+//! Executing a block that came from elsewhere, and comparing what it did with what its header says.
+
+use alloy_eips::eip7685::Requests;
+use alloy_primitives::{B256, Bloom};
+use alloy_rlp::Encodable;
+use ethrex_evm::{Accesses, BlockContext, BlockExecutor, Closed, RunError};
+use ethrex_types::{
+    Block, ChainSpec, Fork, Header, Receipt, RecoveredBlock, StateDiff, StateReader,
+    alloy_consensus::{
+        EMPTY_OMMER_ROOT_HASH, Transaction, TxReceipt,
+        proofs::{calculate_receipt_root, calculate_transaction_root, calculate_withdrawals_root},
+    },
+};
+
+use crate::{InvalidBlock, Rules};
+
+/// Largest RLP block from Osaka on, in bytes: 10 MiB less a margin of 2 MiB for the beacon block (EIP-7934).
+pub const MAX_RLP_BLOCK_SIZE: usize = 8 * 1024 * 1024;
+
+/// What a valid block did. Its state root is still to be compared.
+#[derive(Debug, Clone)]
+pub struct Executed {
+    /// One receipt per transaction.
+    pub receipts: Vec<Receipt>,
+    /// EIP-7685 requests.
+    pub requests: Requests,
+    /// Gas used.
+    pub gas_used: u64,
+    /// Changes of state.
+    pub diff: StateDiff,
+    /// What was read from the state before.
+    pub accesses: Accesses,
+}
+
+/// Checks that a body is the one its header commits to, and what of it needs no state.
+///
+/// # Errors
+/// The first rule it breaks.
+pub fn check_body(spec: &ChainSpec, block: &Block) -> Result<(), InvalidBlock> {
+    let (header, body) = (&block.header, &block.body);
+    let fork = spec.fork_at(header.number, header.timestamp);
+    root(
+        "transactions root",
+        header.transactions_root,
+        calculate_transaction_root(&body.transactions),
+    )?;
+    if !body.ommers.is_empty() || header.ommers_hash != EMPTY_OMMER_ROOT_HASH {
+        return Err(InvalidBlock::Ommers);
+    }
+    match (&header.withdrawals_root, &body.withdrawals) {
+        (Some(want), Some(withdrawals)) => {
+            root("withdrawals root", *want, calculate_withdrawals_root(withdrawals))?;
+        }
+        (Some(_), None) => return Err(InvalidBlock::MissingField("withdrawals")),
+        (None, Some(_)) => return Err(InvalidBlock::UnexpectedField("withdrawals")),
+        (None, None) => {}
+    }
+    if fork >= Fork::Osaka {
+        let size = block.length();
+        if size > MAX_RLP_BLOCK_SIZE {
+            return Err(InvalidBlock::Size { got: size, max: MAX_RLP_BLOCK_SIZE });
+        }
+    }
+    if let Some(got) = header.blob_gas_used {
+        let want = body.transactions.iter().filter_map(Transaction::blob_gas_used).sum();
+        if got != want {
+            return Err(InvalidBlock::BlobGasUsed { got, want });
+        }
+    }
+    Ok(())
+}
+
+/// Executes a block on the state after its parent and compares everything with its header but the state root.
+///
+/// The header and the body must have been checked: [`crate::check_header`], [`check_body`].
+///
+/// # Errors
+/// A verdict where the block is invalid, a fault where the state cannot be read.
+pub fn execute(
+    spec: &ChainSpec,
+    rules: &dyn Rules,
+    block: &RecoveredBlock,
+    state: &dyn StateReader,
+) -> Result<Executed, RunError<InvalidBlock>> {
+    let header = block.sealed().header();
+    for (index, (tx, _)) in block.transactions().enumerate() {
+        rules
+            .admit(tx)
+            .map_err(|reason| RunError::Invalid(InvalidBlock::Rejected { index, reason }))?;
+    }
+    let context = BlockContext {
+        header,
+        withdrawals: block.sealed().body().withdrawals.as_ref().map(|list| list.as_slice()),
+    };
+    let mut executor = BlockExecutor::open(spec, rules, &context, state).map_err(system_call)?;
+    for (index, (tx, sender)) in block.transactions().enumerate() {
+        executor.run(tx, sender).map_err(|error| match error {
+            RunError::Invalid(reason) => {
+                RunError::Invalid(InvalidBlock::Transaction { index, reason })
+            }
+            RunError::Fault(fault) => RunError::Fault(fault),
+        })?;
+    }
+    let closed = executor.close().map_err(system_call)?;
+    check_outcome(header, &closed).map_err(RunError::Invalid)?;
+    let Closed { receipts, requests, gas_used, diff, accesses, .. } = closed;
+    Ok(Executed { receipts, requests, gas_used, diff, accesses })
+}
+
+pub(crate) fn system_call(error: RunError<ethrex_evm::SystemCallFailed>) -> RunError<InvalidBlock> {
+    match error {
+        RunError::Invalid(failed) => RunError::Invalid(InvalidBlock::SystemCall(failed)),
+        RunError::Fault(fault) => RunError::Fault(fault),
+    }
+}
+
+fn check_outcome(header: &Header, closed: &Closed) -> Result<(), InvalidBlock> {
+    if header.gas_used != closed.gas_used {
+        return Err(InvalidBlock::GasUsed { got: header.gas_used, want: closed.gas_used });
+    }
+    let (receipts_root, bloom) = commit_receipts(&closed.receipts);
+    root("receipts root", header.receipts_root, receipts_root)?;
+    if header.logs_bloom != bloom {
+        return Err(InvalidBlock::LogsBloom {
+            got: Box::new(header.logs_bloom),
+            want: Box::new(bloom),
+        });
+    }
+    if let Some(hash) = header.requests_hash {
+        root("requests hash", hash, closed.requests.requests_hash())?;
+    }
+    Ok(())
+}
+
+/// The receipts root and the logs bloom of a block.
+#[must_use]
+pub fn commit_receipts(receipts: &[Receipt]) -> (B256, Bloom) {
+    let with_bloom: Vec<_> = receipts.iter().map(TxReceipt::with_bloom_ref).collect();
+    let bloom = with_bloom.iter().fold(Bloom::ZERO, |all, one| all | one.logs_bloom);
+    (calculate_receipt_root(&with_bloom), bloom)
+}
+
+fn root(what: &'static str, got: B256, want: B256) -> Result<(), InvalidBlock> {
+    if got == want { Ok(()) } else { Err(InvalidBlock::Root { what, got, want }) }
+}

@@ -1,1 +1,9 @@
-//! Witness format, a state made from a witness, and `validate`.
+#![doc = include_str!("../README.md")]
+
+mod record;
+mod validate;
+mod witness;
+
+pub use record::record;
+pub use validate::{ValidateError, Validated, validate};
+pub use witness::{ExecutionWitness, Witness, WitnessError};

@@ -1,1 +1,13 @@
-//! ethrex-test-spec
+#![doc = include_str!("../README.md")]
+
+pub mod archive;
+pub mod blockchain;
+pub mod chain;
+pub mod forks;
+pub mod ledger;
+pub mod report;
+pub mod run;
+pub mod skips;
+pub mod suites;
+
+pub use run::run;

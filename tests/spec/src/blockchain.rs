@@ -1,0 +1,217 @@
+//! Fixtures of execution-specs: a pre-state, and blocks that are valid or say what is wrong with them.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, Bytes, U64, U256, keccak256};
+use alloy_rlp::Decodable;
+use ethrex_types::{AccountDiff, AccountInfo, Block, StateDiff};
+use serde::Deserialize;
+
+use crate::forks::{self, Blobs};
+use crate::ledger::{Ledger, Refused};
+
+/// A file of fixtures, by name.
+pub type Fixtures = BTreeMap<String, Fixture>;
+
+/// One test.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fixture {
+    /// The fork, or the transition between two.
+    pub network: String,
+    config: Config,
+    #[serde(rename = "genesisRLP")]
+    genesis_rlp: Bytes,
+    pre: BTreeMap<Address, Account>,
+    lastblockhash: B256,
+    blocks: Vec<FixtureBlock>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    chainid: U64,
+    #[serde(default)]
+    blob_schedule: BTreeMap<String, Blobs>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Account {
+    nonce: U64,
+    balance: U256,
+    code: Bytes,
+    storage: BTreeMap<U256, U256>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FixtureBlock {
+    rlp: Bytes,
+    expect_exception: Option<String>,
+}
+
+/// How a fixture was not met.
+#[derive(Debug, thiserror::Error)]
+pub enum Unmet {
+    /// The network is not one we know.
+    #[error("the network")]
+    Fork(#[from] forks::ForkError),
+    /// The genesis block does not decode.
+    #[error("the genesis block")]
+    Genesis(#[source] alloy_rlp::Error),
+    /// The pre-state has another root than the genesis block.
+    #[error("the pre-state has root {computed}, the genesis block says {header}")]
+    GenesisRoot {
+        /// In the genesis block.
+        header: B256,
+        /// Of the pre-state.
+        computed: B256,
+    },
+    /// A valid block was refused.
+    #[error("block {index} is valid but was refused")]
+    Refused {
+        /// Position in the fixture.
+        index: usize,
+        /// Our reason.
+        #[source]
+        why: Box<Refused>,
+    },
+    /// An invalid block was accepted.
+    #[error("block {index} was accepted in spite of {expected}")]
+    Accepted {
+        /// Position in the fixture.
+        index: usize,
+        /// What is wrong with it.
+        expected: String,
+    },
+    /// An invalid block was refused for another reason.
+    #[error("block {index} was refused, but not for {expected}")]
+    OtherReason {
+        /// Position in the fixture.
+        index: usize,
+        /// What is wrong with it.
+        expected: String,
+        /// Our reason.
+        #[source]
+        why: Box<Refused>,
+    },
+    /// The chain ended elsewhere.
+    #[error("the head is {head}, the fixture says {expected}")]
+    Head {
+        /// Ours.
+        head: B256,
+        /// The fixture's.
+        expected: B256,
+    },
+}
+
+impl Fixture {
+    /// Runs the test.
+    pub fn run(&self) -> Result<(), Unmet> {
+        let spec =
+            forks::fixture(&self.network, self.config.chainid.to(), &self.config.blob_schedule)?;
+        let genesis = Block::decode(&mut self.genesis_rlp.as_ref()).map_err(Unmet::Genesis)?.header;
+        let mut computed = B256::ZERO;
+        let header = genesis.state_root;
+        let mut ledger = Ledger::new(spec, &self.state(), |root| {
+            computed = root;
+            genesis
+        });
+        if computed != header {
+            return Err(Unmet::GenesisRoot { header, computed });
+        }
+        for (index, block) in self.blocks.iter().enumerate() {
+            run_block(&mut ledger, index, block)?;
+        }
+        let head = ledger.head().hash();
+        if head == self.lastblockhash {
+            Ok(())
+        } else {
+            Err(Unmet::Head { head, expected: self.lastblockhash })
+        }
+    }
+
+    fn state(&self) -> StateDiff {
+        let mut state = StateDiff::default();
+        for (address, account) in &self.pre {
+            let code_hash = keccak256(&account.code);
+            if !account.code.is_empty() {
+                state.codes.insert(code_hash, account.code.clone());
+            }
+            let info =
+                AccountInfo { nonce: account.nonce.to(), balance: account.balance, code_hash };
+            let storage = account.storage.iter().filter(|(_, value)| !value.is_zero());
+            let storage = storage.map(|(slot, value)| (B256::from(*slot), *value)).collect();
+            state
+                .accounts
+                .insert(*address, AccountDiff { info: Some(info), wiped: false, storage });
+        }
+        state
+    }
+}
+
+fn run_block(ledger: &mut Ledger, index: usize, block: &FixtureBlock) -> Result<(), Unmet> {
+    let outcome = ledger.import(&block.rlp);
+    match (outcome, &block.expect_exception) {
+        (Err(why), None) => Err(Unmet::Refused { index, why: Box::new(why) }),
+        (Ok(_), Some(expected)) => Err(Unmet::Accepted { index, expected: expected.clone() }),
+        (Err(why), Some(expected)) if !is_for(&why, expected) => {
+            Err(Unmet::OtherReason { index, expected: expected.clone(), why: Box::new(why) })
+        }
+        (Ok(_), None) | (Err(_), Some(_)) => Ok(()),
+    }
+}
+
+/// What our reason may be called (a part of its debug form) for each exception of the fixtures. An exception that is
+/// not listed matches nothing, so that new fixtures ask for a new line.
+const REASONS: [(&str, &[&str]); 30] = [
+    ("BlockException.INCORRECT_EXCESS_BLOB_GAS", &["ExcessBlobGas"]),
+    ("BlockException.INVALID_REQUESTS", &["requests hash"]),
+    // A log that only looks like a deposit gives another list of requests than the header's empty one.
+    ("BlockException.INVALID_DEPOSIT_EVENT_LAYOUT", &["Deposit", "requests hash"]),
+    ("BlockException.RLP_STRUCTURES_ENCODING", &["Encoding"]),
+    ("BlockException.SYSTEM_CONTRACT_CALL_FAILED", &["SystemCall"]),
+    ("BlockException.SYSTEM_CONTRACT_EMPTY", &["SystemCall"]),
+    ("BlockException.INVALID_WITHDRAWALS_ROOT", &["withdrawals root"]),
+    ("BlockException.INVALID_BLOCK_HASH", &["withdrawals root"]),
+    ("BlockException.INVALID_GASLIMIT", &["GasLimit"]),
+    ("TransactionException.INSUFFICIENT_ACCOUNT_FUNDS", &["LackOfFundForMaxFee"]),
+    // A price beyond 128 bits is no transaction for us: nobody can pay it.
+    ("TransactionException.GASLIMIT_PRICE_PRODUCT_OVERFLOW", &["LackOfFundForMaxFee", "Encoding"]),
+    (
+        "TransactionException.INTRINSIC_GAS_TOO_LOW",
+        &["CallGasCostMoreThanGasLimit", "GasFloorMoreThanGasLimit"],
+    ),
+    ("TransactionException.INTRINSIC_GAS_BELOW_FLOOR_GAS_COST", &["GasFloorMoreThanGasLimit"]),
+    ("TransactionException.TYPE_3_TX_INVALID_BLOB_VERSIONED_HASH", &["BlobVersionNotSupported"]),
+    (
+        "TransactionException.TYPE_3_TX_MAX_BLOB_GAS_ALLOWANCE_EXCEEDED",
+        &["TooManyBlobs", "BlobGasUsed"],
+    ),
+    ("TransactionException.TYPE_3_TX_BLOB_COUNT_EXCEEDED", &["TooManyBlobs", "BlobGasUsed"]),
+    ("TransactionException.TYPE_3_TX_ZERO_BLOBS", &["EmptyBlobs"]),
+    ("TransactionException.TYPE_3_TX_CONTRACT_CREATION", &["BlobCreateTransaction", "Encoding"]),
+    ("TransactionException.TYPE_3_TX_WITH_FULL_BLOBS", &["Encoding"]),
+    ("TransactionException.INSUFFICIENT_MAX_FEE_PER_BLOB_GAS", &["BlobGasPriceGreaterThanMax"]),
+    ("TransactionException.INSUFFICIENT_MAX_FEE_PER_GAS", &["GasPriceLessThanBasefee"]),
+    ("TransactionException.SENDER_NOT_EOA", &["RejectCallerWithCode"]),
+    ("TransactionException.GAS_LIMIT_EXCEEDS_MAXIMUM", &["TxGasLimitGreaterThanCap"]),
+    ("TransactionException.GAS_ALLOWANCE_EXCEEDED", &["BlockFull"]),
+    ("TransactionException.TYPE_4_EMPTY_AUTHORIZATION_LIST", &["EmptyAuthorizationList"]),
+    ("TransactionException.TYPE_4_TX_CONTRACT_CREATION", &["Encoding"]),
+    ("TransactionException.TYPE_4_TX_PRE_FORK", &["Eip7702NotSupported"]),
+    ("TransactionException.INITCODE_SIZE_EXCEEDED", &["CreateInitCodeSizeLimit"]),
+    ("TransactionException.NONCE_IS_MAX", &["NonceOverflowInTransaction"]),
+    (
+        "TransactionException.PRIORITY_GREATER_THAN_MAX_FEE_PER_GAS",
+        &["PriorityFeeGreaterThanMaxFee"],
+    ),
+];
+
+fn is_for(why: &Refused, expected: &str) -> bool {
+    let ours = format!("{why:?}");
+    let listed =
+        expected.split('|').filter_map(|name| REASONS.iter().find(|(listed, _)| *listed == name));
+    !matches!(why, Refused::Fault(_))
+        && listed.flat_map(|(_, ours)| ours.iter()).any(|part| ours.contains(part))
+}

@@ -1,0 +1,94 @@
+//! What came of each case, and the table at the end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A family of test data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Fixtures of execution-specs: a pre-state and blocks.
+    Blockchain,
+    /// A long chain over a genesis file.
+    Chain,
+    /// Blocks of public networks with an execution witness.
+    Real,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Blockchain => "blockchain",
+            Self::Chain => "chain",
+            Self::Real => "real",
+        })
+    }
+}
+
+/// One case and how it ended.
+#[derive(Debug)]
+pub struct Case {
+    /// Its family.
+    pub kind: Kind,
+    /// The network or fork it names.
+    pub fork: String,
+    /// Its name, unique within the family.
+    pub name: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// How a case ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// As the data says.
+    Passed,
+    /// Otherwise, in these words.
+    Failed(String),
+    /// Known to fail, for this reason.
+    Skipped(String),
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Row {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Row {
+    fn add(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Passed => self.passed += 1,
+            Outcome::Failed(_) => self.failed += 1,
+            Outcome::Skipped(_) => self.skipped += 1,
+        }
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+    }
+}
+
+/// Prints failures, then counts by kind and fork, then `note`, then the total. True if nothing failed.
+#[must_use]
+pub fn print(cases: &[Case], note: &str) -> bool {
+    let mut rows: BTreeMap<(Kind, &str), Row> = BTreeMap::new();
+    let mut total = Row::default();
+    for case in cases {
+        rows.entry((case.kind, &case.fork)).or_default().add(&case.outcome);
+        total.add(&case.outcome);
+        match &case.outcome {
+            Outcome::Failed(why) => println!("FAILED  {} {}: {why}", case.kind, case.name),
+            Outcome::Skipped(why) => println!("skipped {} {}: {why}", case.kind, case.name),
+            Outcome::Passed => {}
+        }
+    }
+    for ((kind, fork), row) in rows {
+        println!("{kind:<10} {fork:<24} [{row}]");
+    }
+    println!("note: {note}");
+    println!("{total}");
+    total.failed == 0 && total.passed > 0
+}

@@ -1,0 +1,298 @@
+//! Follows one kind of contract event, in order and without gaps.
+//!
+//! The reader passes on whole blocks that are `delay` blocks old, and remembers their hashes. Where L1 turns out to
+//! be reorganised below what was passed on, it says so and reads again from the last common block. An event that
+//! does not decode is a fault: skipping it would leave a hole that nobody sees.
+//!
+//! Not here: what the events mean, and where the cursor is kept (with what the events caused, in one commit).
+
+use std::{collections::VecDeque, marker::PhantomData, time::Duration};
+
+use alloy_primitives::{Address, B256};
+use alloy_rpc_types_eth::{Filter, Log};
+use alloy_sol_types::SolEvent;
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::Client,
+    error::{L1Error, Reaction},
+    metrics,
+};
+
+/// Passed-on blocks whose hashes are remembered: no L1 with a beacon chain goes back further than two epochs.
+const TRAIL: usize = 256;
+
+/// A place on L1; sorts as things happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    /// Number of the block.
+    pub block: u64,
+    /// Index of the log in the block.
+    pub log: u64,
+}
+
+/// An event and where it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event<E> {
+    /// Its place.
+    pub at: At,
+    /// Hash of the block at that place.
+    pub block_hash: B256,
+    /// The transaction that caused it.
+    pub tx: B256,
+    /// What it says.
+    pub event: E,
+}
+
+/// News from L1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update<E> {
+    /// All events of the blocks up to `upto` that were not passed on before, in order; often none.
+    Read {
+        /// The events.
+        events: Vec<Event<E>>,
+        /// The last block read: resume at the one after it.
+        upto: u64,
+        /// Its hash.
+        hash: B256,
+    },
+    /// The blocks above `to` are no longer part of L1. What was passed on from them did not happen; what
+    /// happened instead follows.
+    Reorganised {
+        /// The last block that still counts.
+        to: u64,
+    },
+}
+
+/// How events are read.
+#[derive(Debug, Clone)]
+pub struct EventConfig {
+    /// Name in logs and metrics.
+    pub name: &'static str,
+    /// Time between two looks.
+    pub every: Duration,
+    /// Blocks that must stand on top of one before it is read; 0 only where L1 never reorganises.
+    pub delay: u64,
+    /// Most blocks asked for at once.
+    pub max_step: u64,
+}
+
+/// Why events cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// L1 could not be asked.
+    #[error("follow events on L1")]
+    L1(#[from] L1Error),
+    /// A log of the contract does not decode as the event.
+    #[error("the event at {at:?} does not decode; is the contract of another version?")]
+    Malformed {
+        /// Where it is.
+        at: At,
+        /// What does not fit.
+        #[source]
+        source: alloy_sol_types::Error,
+    },
+    /// L1 answered with a log that is outside what was asked for, pending, or of another block.
+    #[error("L1 answered with a log that does not belong to blocks {from} to {to}")]
+    Inconsistent {
+        /// First block asked for.
+        from: u64,
+        /// Last block asked for.
+        to: u64,
+    },
+    /// L1 was reorganised below everything remembered.
+    #[error("L1 was reorganised below block {oldest}; events already used are gone from it")]
+    ReorgTooDeep {
+        /// The oldest block whose hash was remembered.
+        oldest: u64,
+    },
+}
+
+impl EventError {
+    /// The only place that decides how a loop reacts.
+    pub const fn reaction(&self) -> Reaction {
+        match self {
+            Self::L1(error) => error.reaction(),
+            Self::Inconsistent { .. } => Reaction::Retry,
+            Self::Malformed { .. } | Self::ReorgTooDeep { .. } => Reaction::Stop,
+        }
+    }
+}
+
+/// Reads the events `E` of one contract.
+#[derive(Debug)]
+pub struct EventWatcher<E> {
+    client: Client,
+    contract: Address,
+    config: EventConfig,
+    /// The first block not passed on.
+    next: u64,
+    /// Blocks to ask for at once; shrinks when L1 refuses, and recovers.
+    step: u64,
+    /// Numbers and hashes of passed-on blocks, oldest first.
+    trail: VecDeque<(u64, B256)>,
+    events: PhantomData<fn() -> E>,
+}
+
+impl<E: SolEvent> EventWatcher<E> {
+    /// Starts at block `next`. `before` is the hash of the block before it, where known from an earlier run.
+    pub fn new(
+        client: Client,
+        contract: Address,
+        next: u64,
+        before: Option<B256>,
+        config: EventConfig,
+    ) -> Self {
+        let step = config.max_step.max(1);
+        let trail =
+            before.and_then(|hash| Some((next.checked_sub(1)?, hash))).into_iter().collect();
+        Self { client, contract, config, next, step, trail, events: PhantomData }
+    }
+
+    /// Passes on updates until stopped. An L1 that is down or slow is waited for.
+    pub async fn run(
+        mut self,
+        out: mpsc::Sender<Update<E>>,
+        stop: CancellationToken,
+    ) -> Result<(), EventError>
+    where
+        E: Send,
+    {
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            ended = self.follow(out) => ended,
+        }
+    }
+
+    async fn follow(&mut self, out: mpsc::Sender<Update<E>>) -> Result<(), EventError>
+    where
+        E: Send,
+    {
+        let mut tick = interval(self.config.every);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut down = false;
+        loop {
+            match self.read().await {
+                Ok(Some(update)) => {
+                    down = false;
+                    if out.send(update).await.is_err() {
+                        return Ok(()); // nobody listens any more
+                    }
+                    continue;
+                }
+                Ok(None) => down = false,
+                Err(error) if error.reaction() == Reaction::Stop => return Err(error),
+                Err(error) => {
+                    if !std::mem::replace(&mut down, true) {
+                        tracing::warn!(events = self.config.name, %error, "cannot read events from L1; trying again");
+                    }
+                }
+            }
+            tick.tick().await;
+        }
+    }
+
+    /// The next update, if L1 has one. Nothing is lost if the caller drops the future.
+    pub async fn read(&mut self) -> Result<Option<Update<E>>, EventError> {
+        let head = self.client.head().await?.number;
+        if let Some(&(number, hash)) = self.trail.back() {
+            if head < number {
+                return Ok(None); // a node behind the others, or a reorganisation under way
+            }
+            if self.hash_of(number).await? != Some(hash) {
+                return self.step_back().await.map(Some);
+            }
+        }
+        let Some(safe) = head.checked_sub(self.config.delay) else { return Ok(None) };
+        if self.next > safe {
+            return Ok(None);
+        }
+        let upto = safe.min(self.next.saturating_add(self.step - 1));
+        let Some((events, hash)) = self.read_range(upto).await? else { return Ok(None) };
+        self.next = upto + 1;
+        self.trail.push_back((upto, hash));
+        if self.trail.len() > TRAIL {
+            self.trail.pop_front();
+        }
+        metrics::events_read(self.config.name, upto, events.len());
+        Ok(Some(Update::Read { events, upto, hash }))
+    }
+
+    /// Events up to a block, and its hash; `None` if L1 changed meanwhile.
+    async fn read_range(&mut self, upto: u64) -> Result<Option<(Vec<Event<E>>, B256)>, EventError> {
+        let Some(hash) = self.hash_of(upto).await? else { return Ok(None) };
+        let filter = Filter::new()
+            .address(self.contract)
+            .event_signature(E::SIGNATURE_HASH)
+            .from_block(self.next)
+            .to_block(upto);
+        let logs = match self.client.logs(&filter).await {
+            Ok(logs) => logs,
+            Err(error) => {
+                // The node may find the range, or the answer, too large.
+                self.step = (self.step / 2).max(1);
+                return Err(error.into());
+            }
+        };
+        // The hash of the last block stands for all blocks before it.
+        if self.hash_of(upto).await? != Some(hash) {
+            return Ok(None);
+        }
+        self.step = self.step.saturating_mul(2).min(self.config.max_step.max(1));
+        let mut events = Vec::with_capacity(logs.len());
+        for log in logs {
+            events.push(self.decode(&log, upto, hash)?);
+        }
+        events.sort_by_key(|event: &Event<E>| event.at);
+        Ok(Some((events, hash)))
+    }
+
+    fn decode(&self, log: &Log, upto: u64, hash: B256) -> Result<Event<E>, EventError> {
+        let inconsistent = || EventError::Inconsistent { from: self.next, to: upto };
+        let (Some(block), Some(index), Some(block_hash), Some(tx)) =
+            (log.block_number, log.log_index, log.block_hash, log.transaction_hash)
+        else {
+            return Err(inconsistent());
+        };
+        let asked = (self.next..=upto).contains(&block) && log.address() == self.contract;
+        if !asked || log.removed || (block == upto && block_hash != hash) {
+            return Err(inconsistent());
+        }
+        let at = At { block, log: index };
+        let event =
+            E::decode_log(&log.inner).map_err(|source| EventError::Malformed { at, source })?;
+        Ok(Event { at, block_hash, tx, event: event.data })
+    }
+
+    /// Forgets the remembered blocks that L1 no longer has.
+    async fn step_back(&mut self) -> Result<Update<E>, EventError> {
+        let oldest = self.trail.front().map_or(self.next, |&(number, _)| number);
+        let mut trail = self.trail.clone();
+        while let Some((number, hash)) = trail.pop_back() {
+            if self.hash_of(number).await? == Some(hash) {
+                trail.push_back((number, hash));
+                self.trail = trail;
+                self.next = number + 1;
+                metrics::reorganised(self.config.name);
+                tracing::warn!(
+                    events = self.config.name,
+                    to = number,
+                    "L1 was reorganised below the confirmation delay"
+                );
+                return Ok(Update::Reorganised { to: number });
+            }
+        }
+        Err(EventError::ReorgTooDeep { oldest })
+    }
+
+    async fn hash_of(&self, number: u64) -> Result<Option<B256>, EventError> {
+        Ok(self.client.header(number).await?.map(|header| header.hash))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Several HTTP endpoints that look like one: a call goes to the first that answers.
+//!
+//! Only failures of the exchange move on to the next endpoint. An error object is an answer.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use alloy_json_rpc::{RequestPacket, ResponsePacket};
+use alloy_rpc_client::RpcClient;
+use alloy_transport::{BoxTransport, TransportError, TransportErrorKind, TransportFut};
+use alloy_transport_http::Http;
+use tower::Service;
+use url::Url;
+
+use crate::{error::L1Error, metrics};
+
+/// Longest wait for one answer: a blob transaction on a slow line takes seconds, a dead line must not hold the loop.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Builds the client over `urls`, tried in order.
+pub(crate) fn over_http(urls: &[Url]) -> Result<RpcClient, L1Error> {
+    if urls.is_empty() {
+        return Err(L1Error::NoEndpoint);
+    }
+    install_tls_provider();
+    let http = reqwest::Client::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .build()
+        .map_err(L1Error::HttpClient)?;
+    let endpoints = urls
+        .iter()
+        .map(|url| BoxTransport::new(Http::with_client(http.clone(), url.clone())))
+        .collect();
+    Ok(RpcClient::new(FallThrough::new(endpoints), false))
+}
+
+/// reqwest is built without a TLS provider of its own; the first caller installs ring's for the process.
+fn install_tls_provider() {
+    // An error means that a provider is already installed, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Tries endpoints in order, starting with the one that answered last.
+#[derive(Debug, Clone)]
+pub(crate) struct FallThrough {
+    endpoints: Arc<[BoxTransport]>,
+    preferred: Arc<AtomicUsize>,
+}
+
+impl FallThrough {
+    pub(crate) fn new(endpoints: Vec<BoxTransport>) -> Self {
+        Self { endpoints: endpoints.into(), preferred: Arc::new(AtomicUsize::new(0)) }
+    }
+
+    async fn exchange(self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
+        let count = self.endpoints.len();
+        let first = self.preferred.load(Ordering::Relaxed);
+        let mut last = None;
+        for index in (0..count).map(|step| (first + step) % count) {
+            match self.endpoints[index].clone().call(request.clone()).await {
+                Ok(answer) => {
+                    self.preferred.store(index, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    metrics::endpoint_failed(index);
+                    tracing::debug!(endpoint = index, %error, "an L1 endpoint did not answer");
+                    last = Some(error);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| TransportErrorKind::custom_str("no L1 endpoint")))
+    }
+}
+
+impl Service<RequestPacket> for FallThrough {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: RequestPacket) -> Self::Future {
+        Box::pin(self.clone().exchange(request))
+    }
+}

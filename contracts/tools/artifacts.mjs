@@ -1,0 +1,36 @@
+// The contracts that the Rust side embeds, and the form it reads them in.
+import { compile } from "./compile.mjs";
+
+const SOURCES = {
+  CommonBridge: "src/l1/CommonBridge.sol",
+  CommonBridgeL2: "src/l2/CommonBridgeL2.sol",
+  ERC1967Proxy: "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol",
+  Messenger: "src/l2/Messenger.sol",
+  OnChainProposer: "src/l1/OnChainProposer.sol",
+  Timelock: "src/l1/Timelock.sol",
+  UpgradeableSystemContract: "src/l2/UpgradeableSystemContract.sol",
+};
+
+/// EIP-170: no chain of ours accepts more.
+const MAX_CODE_BYTES = 24_576;
+
+/// Returns the artifact of each contract by name. The same lock file gives the same bytes on any machine.
+export function buildArtifacts() {
+  const { solc, settings, contracts } = compile(SOURCES);
+  return Object.fromEntries(
+    Object.entries(contracts).map(([name, { abi, evm }]) => {
+      const artifact = {
+        contractName: name,
+        abi,
+        bytecode: `0x${evm.bytecode.object}`,
+        deployedBytecode: `0x${evm.deployedBytecode.object}`,
+        immutableReferences: Object.values(evm.deployedBytecode.immutableReferences ?? {}).flat(),
+        solc,
+        settings,
+      };
+      const size = artifact.deployedBytecode.length / 2 - 1;
+      if (size > MAX_CODE_BYTES) throw new Error(`${name} has ${size} bytes of code, ${MAX_CODE_BYTES} are allowed`);
+      return [name, artifact];
+    }),
+  );
+}

@@ -1,7 +1,7 @@
 //! Bindings of the contracts in `contracts/src`: calls, events and errors, written as Solidity.
 //!
-//! `contracts/src/interfaces` is the manual; the doc comments here are only its first lines. The tests compare every
-//! selector and topic with the ABI of the committed artifacts, so the two cannot drift apart.
+//! `contracts/src/interfaces` is the manual; the doc comments here are only its first lines. `deploy::artifacts` compares
+//! every selector and topic with the compiled contracts, so the two cannot drift apart.
 //!
 //! Not here: byte code and constructor arguments (`deploy::artifacts`), sending (`l1::sender`).
 
@@ -383,5 +383,141 @@ alloy_sol_types::sol! {
         function transferOwnership(address newOwner) external;
         function acceptOwnership() external;
         function upgradeToAndCall(address newImplementation, bytes calldata data) external payable;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::hex;
+    use alloy_sol_types::{SolCall, SolError, SolEvent};
+
+    use super::*;
+
+    #[track_caller]
+    fn check<T: SolCall>(selector: &str) {
+        assert_eq!(hex::encode(T::SELECTOR), selector, "{}", T::SIGNATURE);
+    }
+
+    #[track_caller]
+    fn check_event<T: SolEvent>(first_bytes: &str) {
+        assert_eq!(hex::encode(&T::SIGNATURE_HASH[..4]), first_bytes, "{}", T::SIGNATURE);
+    }
+
+    #[track_caller]
+    fn check_error<T: SolError>(selector: &str) {
+        assert_eq!(hex::encode(T::SELECTOR), selector, "{}", T::SIGNATURE);
+    }
+
+    /// Nodes, provers and wallets of other projects know these.
+    #[test]
+    fn frozen_functions_keep_their_selectors() {
+        check::<OnChainProposer::initializeCall>("f8cb7443");
+        check::<OnChainProposer::commitBatchCall>("c0ddc604");
+        check::<OnChainProposer::verifyBatchesCall>("9711f750");
+        check::<OnChainProposer::verifyBatchesAlignedCall>("79270fe3");
+        check::<OnChainProposer::revertBatchCall>("4d7c3300");
+        check::<OnChainProposer::upgradeSP1VerificationKeyCall>("b49507df");
+        check::<OnChainProposer::upgradeRISC0VerificationKeyCall>("de919b39");
+        check::<OnChainProposer::batchCommitmentsCall>("651716ba");
+        check::<OnChainProposer::lastCommittedBatchCall>("67c773ab");
+        check::<OnChainProposer::lastVerifiedBatchCall>("7fcb3653");
+        check::<OnChainProposer::BRIDGECall>("ee9a31a2");
+        check::<OnChainProposer::VALIDIUMCall>("4c9a689b");
+        check::<OnChainProposer::CHAIN_IDCall>("85e1f4d0");
+        check::<OnChainProposer::REQUIRE_RISC0_PROOFCall>("602d34e1");
+        check::<OnChainProposer::REQUIRE_SP1_PROOFCall>("2d71d26f");
+        check::<OnChainProposer::REQUIRE_TDX_PROOFCall>("5d1adbc1");
+        check::<OnChainProposer::ALIGNED_MODECall>("e0e7644e");
+        check::<OnChainProposer::ALIGNEDPROOFAGGREGATORCall>("26252e08");
+        check::<OnChainProposer::SP1_VERIFIER_ADDRESSCall>("1b9bc28b");
+        check::<OnChainProposer::RISC0_VERIFIER_ADDRESSCall>("7a148163");
+        check::<OnChainProposer::TDX_VERIFIER_ADDRESSCall>("ee6cdb66");
+        check::<OnChainProposer::verificationKeysCall>("4b693274");
+        check::<OnChainProposer::pauseCall>("8456cb59");
+        check::<OnChainProposer::unpauseCall>("3f4ba83a");
+        check::<Ownable::transferOwnershipCall>("f2fde38b");
+        check::<Ownable::acceptOwnershipCall>("79ba5097");
+        check::<Ownable::upgradeToAndCallCall>("4f1ef286");
+        check::<Timelock::initializeCall>("5bb96061");
+        check::<Timelock::emergencyExecuteCall>("56b494de");
+        check::<Timelock::isSequencerCall>("6d46e987");
+        check::<Timelock::onChainProposerCall>("8d926bbf");
+        check::<CommonBridge::initializeCall>("f7c00e63");
+        check::<CommonBridge::getPendingTransactionHashesCall>("022a91d4");
+        check::<CommonBridge::getPendingL2MessagesHashesCall>("502c737a");
+        check::<CommonBridge::sendToL2Call>("327091d3");
+        check::<CommonBridge::depositCall>("f340fa01");
+        check::<CommonBridge::getPendingTransactionsVersionedHashCall>("5292da8b");
+        check::<CommonBridge::getPendingL2MessagesVersionedHashCall>("ee7c8c7b");
+        check::<CommonBridge::removePendingTransactionHashesCall>("585af192");
+        check::<CommonBridge::removePendingL2MessagesCall>("a3462fa3");
+        check::<CommonBridge::hasExpiredPrivilegedTransactionsCall>("7aa25542");
+        check::<CommonBridge::getWithdrawalLogsMerkleRootCall>("91d2a6b0");
+        check::<CommonBridge::publishWithdrawalsCall>("385ddd3b");
+        check::<CommonBridge::publishL2MessagesCall>("a3b29bd0");
+        check::<CommonBridge::claimWithdrawalCall>("972217da");
+        check::<CommonBridge::upgradeL2ContractCall>("65cc8e48");
+        check::<CommonBridgeL2::withdrawCall>("51cff8d9");
+        check::<CommonBridgeL2::mintETHCall>("b0f4d395");
+        check::<CommonBridgeL2::crosschainMintERC20Call>("f0263195");
+        check::<Messenger::sendMessageToL1Call>("00cffbe5");
+        check::<Messenger::sendMessageToL2Call>("3e2d942f");
+    }
+
+    #[test]
+    fn frozen_events_keep_their_topics() {
+        check_event::<OnChainProposer::BatchCommitted>("7ebe4236");
+        check_event::<OnChainProposer::BatchVerified>("1ee066b0");
+        check_event::<OnChainProposer::BatchReverted>("1ad58ff8");
+        check_event::<OnChainProposer::VerificationKeyUpgraded>("9f92f4c6");
+        check_event::<CommonBridge::PrivilegedTxSent>("7d76dd36");
+        check_event::<CommonBridge::WithdrawalsPublished>("a4bbd926");
+        check_event::<CommonBridge::WithdrawalClaimed>("8772d6f7");
+        check_event::<CommonBridgeL2::WithdrawalInitiated>("bb2689ff");
+        check_event::<CommonBridgeL2::DepositProcessed>("85a190ca");
+        check_event::<Messenger::L1Message>("18d7b705");
+        check_event::<Messenger::L2Message>("3ef10406");
+    }
+
+    #[test]
+    fn frozen_errors_keep_their_selectors() {
+        check_error::<OnChainProposer::MissingRisc0Verifier>("1871c084");
+        check_error::<OnChainProposer::MissingSp1Verifier>("c0b62621");
+        check_error::<OnChainProposer::MissingTdxVerifier>("ee7f6b60");
+        check_error::<OnChainProposer::AlignedModeRequiresSp1>("b41e395e");
+        check_error::<OnChainProposer::AlignedModeDoesNotSupportRisc0>("adae5cff");
+        check_error::<OnChainProposer::CommitHashIsZero>("1f14b5aa");
+        check_error::<OnChainProposer::MissingSp1VerificationKey>("544c07b4");
+        check_error::<OnChainProposer::MissingRisc0VerificationKey>("60c177e0");
+        check_error::<OnChainProposer::BridgeIsZeroAddress>("850138f2");
+        check_error::<OnChainProposer::BridgeIsContractAddress>("df655de9");
+        check_error::<OnChainProposer::BatchNumberNotSuccessor>("cd1793fe");
+        check_error::<OnChainProposer::BatchAlreadyCommitted>("884923cf");
+        check_error::<OnChainProposer::LastBlockHashIsZero>("f1cbbe55");
+        check_error::<OnChainProposer::InvalidPrivilegedTransactionLogs>("9e6e5638");
+        check_error::<OnChainProposer::InvalidL2MessageRollingHash>("52ba57cb");
+        check_error::<OnChainProposer::ValidiumBlobPublished>("0c9c8061");
+        check_error::<OnChainProposer::RollupBlobNotPublished>("e1aa9667");
+        check_error::<OnChainProposer::MissingVerificationKeyForCommit>("f6b9798e");
+        check_error::<OnChainProposer::UseAlignedVerification>("2da8b4d4");
+        check_error::<OnChainProposer::UseSmartContractVerification>("c8d8ecb9");
+        check_error::<OnChainProposer::BatchNotSequential>("ceb05a46");
+        check_error::<OnChainProposer::BatchNotCommitted>("c26a3294");
+        check_error::<OnChainProposer::EmptyBatchArray>("7dc57e7b");
+        check_error::<OnChainProposer::BatchArrayLengthMismatch>("fc5221bd");
+        check_error::<OnChainProposer::ExpiredPrivilegedTransactionDeadline>("1420ad0b");
+        check_error::<OnChainProposer::InvalidRisc0Proof>("14add973");
+        check_error::<OnChainProposer::InvalidSp1Proof>("7ff849b5");
+        check_error::<OnChainProposer::InvalidTdxProof>("62013a95");
+        check_error::<OnChainProposer::IncorrectFirstBatchNumber>("5f83abb8");
+        check_error::<OnChainProposer::LastBatchExceedsCommitted>("fbd95da9");
+        check_error::<OnChainProposer::Sp1ProofArrayLengthMismatch>("c1af923d");
+        check_error::<OnChainProposer::Risc0ProofArrayLengthMismatch>("60fecd3e");
+        check_error::<OnChainProposer::AlignedAggregatorCallFailed>("63934992");
+        check_error::<OnChainProposer::AlignedProofVerificationFailed>("44602025");
+        check_error::<OnChainProposer::CannotRevertVerifiedBatch>("db2665e8");
+        check_error::<OnChainProposer::NoBatchesToRevert>("cd988645");
+        check_error::<Timelock::TimelockUseCustomInitialize>("3f348ad0");
+        check_error::<Timelock::TimelockCallerNotSelf>("c8fe83ea");
     }
 }

@@ -1,0 +1,261 @@
+//! The command as its users see it: exit code, standard output, and an error that says what to do.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::Command,
+    sync::Arc,
+    thread,
+};
+
+use alloy_sol_types::SolError;
+use ethrex_protocol::contracts::CommonBridge::DepositIsZero;
+use serde_json::{Value, json};
+
+const KEY: &str = "0xbcdf20249abf0ed6d944c0288fad489e33f66b3960d9e6229c1cd214ed3bbe31";
+const ADDRESS: &str = "0x8943545177806ED17B9F23F0a21ee5948eCaa776";
+const HASH: &str = "0x1111111111111111111111111111111111111111111111111111111111111111";
+
+/// Code and output of a finished command.
+struct Done {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn rex(args: &[&str]) -> Done {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rex"));
+    for name in ["RPC_URL", "L1_RPC_URL", "PRIVATE_KEY", "BRIDGE_ADDRESS"] {
+        command.env_remove(name);
+    }
+    let output = command.env("NO_PROXY", "127.0.0.1").args(args).output().unwrap();
+    Done {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[track_caller]
+fn fails(args: &[&str], code: i32, says: &[&str]) {
+    let done = rex(args);
+    assert_eq!(done.code, code, "{}", done.stderr);
+    assert_eq!(done.stdout, "");
+    for text in says {
+        assert!(done.stderr.contains(text), "{text:?} is missing in {:?}", done.stderr);
+    }
+}
+
+#[track_caller]
+fn prints(args: &[&str], stdout: &str) {
+    let done = rex(args);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(done.stdout.trim_end(), stdout);
+}
+
+/// A node that gives each method one fixed answer: an object with `result` or `error`.
+fn node(answers: &[(&str, Value)]) -> String {
+    let answers: HashMap<_, _> =
+        answers.iter().map(|(method, answer)| ((*method).to_owned(), answer.clone())).collect();
+    let answers = Arc::new(answers);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let answers = Arc::clone(&answers);
+            thread::spawn(move || answer(stream.unwrap(), &answers));
+        }
+    });
+    url
+}
+
+fn answer(stream: TcpStream, answers: &HashMap<String, Value>) {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let line = line.to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let request: Value = serde_json::from_slice(&body).unwrap();
+    let method = request["method"].as_str().unwrap();
+    let mut response = answers
+        .get(method)
+        .cloned()
+        .unwrap_or_else(|| json!({"error": {"code": -32601, "message": format!("no {method}")}}));
+    response["jsonrpc"] = json!("2.0");
+    response["id"] = request["id"].clone();
+    let body = response.to_string();
+    let mut stream = reader.into_inner();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+}
+
+fn result(value: Value) -> Value {
+    json!({ "result": value })
+}
+
+fn receipt(status: &str) -> Value {
+    json!({
+        "transactionHash": HASH, "transactionIndex": "0x0", "blockHash": HASH, "blockNumber": "0xc",
+        "from": ADDRESS, "to": ADDRESS, "cumulativeGasUsed": "0x5208", "gasUsed": "0x5208",
+        "effectiveGasPrice": "0x1", "contractAddress": null, "logs": [], "status": status, "type": "0x2",
+        "logsBloom": format!("0x{}", "00".repeat(256)),
+    })
+}
+
+/// Everything a transaction needs, mined with the given status.
+fn sending(status: &str) -> Vec<(&'static str, Value)> {
+    vec![
+        ("eth_chainId", result(json!("0x9"))),
+        ("eth_getTransactionCount", result(json!("0x3"))),
+        (
+            "eth_feeHistory",
+            result(json!({
+                "oldestBlock": "0x1", "baseFeePerGas": ["0x7", "0x7"], "gasUsedRatio": [0.5], "reward": [["0x1"]],
+            })),
+        ),
+        ("eth_estimateGas", result(json!("0x5208"))),
+        ("eth_sendRawTransaction", result(json!(HASH))),
+        ("eth_getTransactionReceipt", result(receipt(status))),
+    ]
+}
+
+#[test]
+fn an_unreachable_node_is_named_with_its_flag() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    fails(&["block-number", "--rpc-url", &url], 1, &[&url, "--rpc-url", "is the node running?"]);
+}
+
+#[test]
+fn a_bad_key_is_refused_and_not_repeated() {
+    let done = rex(&["address", "-k", "0x123456"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("--private-key") && !done.stderr.contains("123456"));
+}
+
+#[test]
+fn a_missing_bridge_is_named() {
+    fails(&["l2", "deposit", "5", "-k", KEY], 2, &["BRIDGE_ADDRESS"]);
+}
+
+#[test]
+fn a_fractional_amount_is_refused() {
+    fails(&["transfer", "0.5", ADDRESS, "-k", KEY], 2, &["whole number of wei"]);
+}
+
+#[test]
+fn an_address_is_that_of_its_key() {
+    prints(&["address", "-k", KEY], ADDRESS);
+}
+
+#[test]
+fn balances_are_in_wei_or_ether() {
+    let url = node(&[("eth_getBalance", result(json!("0xde0b6b3a7640000")))]);
+    prints(&["balance", ADDRESS, "--rpc-url", &url], "1000000000000000000");
+    prints(&["l2", "--rpc-url", &url, "balance", ADDRESS, "--eth"], "1.000000000000000000");
+}
+
+#[test]
+fn a_call_decodes_its_result() {
+    let answer = format!("0x{:064x}", 5);
+    let url = node(&[("eth_call", result(json!(answer)))]);
+    prints(&["call", ADDRESS, "count()(uint256)", "--rpc-url", &url], "5");
+    prints(&["call", ADDRESS, "count()", "--rpc-url", &url], &answer);
+}
+
+#[test]
+fn a_transfer_prints_hash_block_and_gas() {
+    let url = node(&sending("0x1"));
+    let report = format!("transaction {HASH}\nblock       12\ngas used    21000");
+    prints(&["transfer", "5", ADDRESS, "-k", KEY, "--rpc-url", &url], &report);
+}
+
+#[test]
+fn a_transaction_that_reverts_fails() {
+    let url = node(&sending("0x0"));
+    fails(
+        &["send", ADDRESS, "f()", "-k", KEY, "--rpc-url", &url],
+        1,
+        &[HASH, "was mined in block 12 and reverted"],
+    );
+}
+
+#[test]
+fn the_reason_of_a_revert_is_named() {
+    let mut answers = sending("0x1");
+    let data = DepositIsZero {}.abi_encode();
+    let data = format!("0x{}", alloy_primitives::hex::encode(data));
+    let error = json!({"error": {"code": 3, "message": "execution reverted", "data": data}});
+    answers.retain(|(method, _)| *method != "eth_estimateGas");
+    answers.push(("eth_estimateGas", error));
+    let url = node(&answers);
+    fails(
+        &["send", ADDRESS, "deposit(address)", ADDRESS, "-k", KEY, "--rpc-url", &url],
+        1,
+        &["estimate the gas: reverted: DepositIsZero"],
+    );
+}
+
+#[test]
+fn a_deposit_to_no_contract_is_not_sent() {
+    let url = node(&[("eth_getCode", result(json!("0x")))]);
+    fails(
+        &["l2", "deposit", "5", ADDRESS, "-k", KEY, "--l1-rpc-url", &url],
+        1,
+        &["is not the bridge", "--l1-rpc-url"],
+    );
+}
+
+#[test]
+fn a_claim_before_its_batch_says_to_wait() {
+    let l1 = node(&[("eth_getCode", result(json!("0x60")))]);
+    let l2 = node(&[("ethrex_getL1MessageProof", result(Value::Null))]);
+    fails(
+        &[
+            "l2",
+            "claim-withdraw",
+            "5",
+            HASH,
+            ADDRESS,
+            "-k",
+            KEY,
+            "--l1-rpc-url",
+            &l1,
+            "--rpc-url",
+            &l2,
+        ],
+        1,
+        &["not in a batch yet", "--wait"],
+    );
+}
+
+#[test]
+fn a_batch_number_is_decimal() {
+    let url = node(&[("ethrex_batchNumber", result(json!("0x1f")))]);
+    prints(&["l2", "batch-number", "--rpc-url", &url], "31");
+    let none = node(&[("ethrex_batchNumber", result(Value::Null))]);
+    fails(&["l2", "batch-number", "--rpc-url", &none], 1, &["no batch yet"]);
+}
+
+#[test]
+fn what_a_node_refuses_is_passed_on() {
+    let url = node(&[]);
+    fails(&["block-number", "--rpc-url", &url], 1, &["no eth_blockNumber", "-32601"]);
+}

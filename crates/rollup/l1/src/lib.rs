@@ -22,4 +22,4 @@ pub use sender::{
     Policy, Purpose, Sender, SenderConfig, SenderError, SenderStopped, SenderTask, SigningKey,
     State, TxRequest,
 };
-pub use settlement::{Commitment, Contracts, Settlement};
+pub use settlement::{Contracts, Settlement};

@@ -6,7 +6,11 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolCall;
 use ethrex_protocol::{
     BatchNumber,
-    contracts::{CommonBridge, OnChainProposer, Timelock},
+    contracts::{
+        CommonBridge,
+        OnChainProposer::{self, batchCommitmentsReturn},
+        Timelock,
+    },
 };
 
 use crate::{client::Client, error::L1Error};
@@ -20,25 +24,6 @@ pub struct Contracts {
     pub on_chain_proposer: Address,
     /// Keeps deposits and withdrawals.
     pub bridge: Address,
-}
-
-/// What L1 knows about a committed batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Commitment {
-    /// State root after the batch.
-    pub state_root: B256,
-    /// Versioned hash of its blob.
-    pub blob_versioned_hash: B256,
-    /// Rolling hash of the privileged transactions it took from the queue; zero = none.
-    pub l1_in_rolling_hash: B256,
-    /// Root of the messages it sends to L1.
-    pub message_root: B256,
-    /// Hash of its last block.
-    pub last_block_hash: B256,
-    /// Transactions that are not privileged.
-    pub non_privileged: U256,
-    /// Hash of the version of the program that proves it.
-    pub commit_hash: B256,
 }
 
 /// The rollup's contracts, to be asked.
@@ -87,21 +72,18 @@ impl Settlement {
         Ok(BatchNumber(number))
     }
 
-    /// The commitment of a batch; `None` if it is not committed, or was verified and its successor too.
-    pub async fn commitment(&self, batch: BatchNumber) -> Result<Option<Commitment>, L1Error> {
+    /// What L1 stores of a batch; `None` if it is not committed, or is deleted because its successor is verified.
+    ///
+    /// The two lists of its commitment are not stored: those who need them have them from the batch itself.
+    pub async fn committed(
+        &self,
+        batch: BatchNumber,
+    ) -> Result<Option<batchCommitmentsReturn>, L1Error> {
         let call = OnChainProposer::batchCommitmentsCall { batchNumber: U256::from(batch.0) };
         let proposer = self.contracts.on_chain_proposer;
         let found = self.view(proposer, &call, "read the commitment of a batch").await?;
         // Every committed batch has a state root, the genesis included.
-        Ok((!found.newStateRoot.is_zero()).then_some(Commitment {
-            state_root: found.newStateRoot,
-            blob_versioned_hash: found.blobKZGVersionedHash,
-            l1_in_rolling_hash: found.processedPrivilegedTransactionsRollingHash,
-            message_root: found.withdrawalsLogsMerkleRoot,
-            last_block_hash: found.lastBlockHash,
-            non_privileged: found.nonPrivilegedTransactions,
-            commit_hash: found.commitHash,
-        }))
+        Ok((!found.newStateRoot.is_zero()).then_some(found))
     }
 
     /// Chain id of the rollup, as its proposer knows it.

@@ -1,1 +1,14 @@
-//! Batches, deposit cursor, proofs and sent L1 transactions, in SQLite.
+#![doc = include_str!("../README.md")]
+
+mod batches;
+mod deposits;
+mod error;
+mod outbox;
+mod proofs;
+mod store;
+mod value;
+
+pub use batches::StoredBatch;
+pub use deposits::{Cursor, QueuedDeposit};
+pub use error::StoreError;
+pub use store::{Identity, Store};

@@ -1,1 +1,13 @@
-//! ethrex-test-e2e
+#![doc = include_str!("../README.md")]
+
+mod anvil;
+mod cast;
+mod node;
+pub mod round_trip;
+mod tools;
+pub mod wait;
+
+pub use anvil::Anvil;
+pub use cast::{Cast, CastError, Receipt};
+pub use node::{Dev, Info, Layer2, NodeError, RichAccount, deploy};
+pub use tools::Tools;

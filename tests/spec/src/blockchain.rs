@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::forks::{self, Blobs};
 use crate::ledger::{Ledger, Refused};
+use crate::real::{self, Untrue};
 
 /// A file of fixtures, by name.
 pub type Fixtures = BTreeMap<String, Fixture>;
@@ -95,6 +96,15 @@ pub enum Unmet {
         #[source]
         why: Box<Refused>,
     },
+    /// A valid block does not hold statelessly.
+    #[error("block {index}, statelessly")]
+    Stateless {
+        /// Position in the fixture.
+        index: usize,
+        /// What stateless validation said.
+        #[source]
+        why: Untrue,
+    },
     /// The chain ended elsewhere.
     #[error("the head is {head}, the fixture says {expected}")]
     Head {
@@ -151,14 +161,17 @@ impl Fixture {
 }
 
 fn run_block(ledger: &mut Ledger, index: usize, block: &FixtureBlock) -> Result<(), Unmet> {
+    let parent = ledger.head().clone();
     let outcome = ledger.import(&block.rlp);
     match (outcome, &block.expect_exception) {
+        (Ok(imported), None) => real::revalidate(ledger, &parent, &imported)
+            .map_err(|why| Unmet::Stateless { index, why }),
         (Err(why), None) => Err(Unmet::Refused { index, why: Box::new(why) }),
         (Ok(_), Some(expected)) => Err(Unmet::Accepted { index, expected: expected.clone() }),
         (Err(why), Some(expected)) if !is_for(&why, expected) => {
             Err(Unmet::OtherReason { index, expected: expected.clone(), why: Box::new(why) })
         }
-        (Ok(_), None) | (Err(_), Some(_)) => Ok(()),
+        (Err(_), Some(_)) => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use alloy_rlp::Header as RlpHeader;
 use ethrex_types::{ChainSpec, Genesis};
 
 use crate::ledger::{Ledger, Refused};
+use crate::real::{self, Untrue};
 
 /// Why a chain did not reach its head.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,15 @@ pub enum Stuck {
         #[source]
         why: Box<Refused>,
     },
+    /// A block does not hold statelessly.
+    #[error("the block after {head}, statelessly")]
+    Stateless {
+        /// The block before it.
+        head: u64,
+        /// What stateless validation said.
+        #[source]
+        why: Untrue,
+    },
     /// The file ended at another height.
     #[error("the head is {head}, expected {expected}")]
     Head {
@@ -54,7 +64,11 @@ pub fn import(genesis: &Path, chain: &Path, expected: u64) -> Result<Ledger, Stu
     while !left.is_empty() {
         let block = first_item(left).map_err(Stuck::Encoding)?;
         let head = ledger.head().number;
-        ledger.import(block).map_err(|why| Stuck::Refused { head, why: Box::new(why) })?;
+        let parent = ledger.head().clone();
+        let imported =
+            ledger.import(block).map_err(|why| Stuck::Refused { head, why: Box::new(why) })?;
+        real::revalidate(&ledger, &parent, &imported)
+            .map_err(|why| Stuck::Stateless { head, why })?;
         left = &left[block.len()..];
     }
     let head = ledger.head().number;

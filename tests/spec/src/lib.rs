@@ -5,6 +5,7 @@ pub mod blockchain;
 pub mod chain;
 pub mod forks;
 pub mod ledger;
+pub mod real;
 pub mod report;
 pub mod run;
 pub mod skips;

@@ -12,6 +12,7 @@ use rayon::iter::{ParallelBridge, ParallelIterator};
 use crate::archive;
 use crate::blockchain::Fixtures;
 use crate::chain;
+use crate::real::RealBlock;
 use crate::report::{self, Case, Kind, Outcome};
 use crate::skips::Skips;
 use crate::suites::{self, Suites};
@@ -22,6 +23,8 @@ const ARCHIVES: [&str; 5] =
 /// Chains over a genesis file, with the number of their last block and the fork they run on.
 const CHAINS: [(&str, &str, u64, &str); 1] =
     [("chains/ethrex/l1.json", "chains/ethrex/mixed-20x400.rlp", 20, "Osaka")];
+/// Real blocks, one compressed JSON file each.
+const REAL: &str = "stateless-blocks";
 /// Files read ahead of the cores that run them: enough to keep them busy, few enough to stay small in memory.
 const READ_AHEAD: usize = 8;
 
@@ -43,6 +46,7 @@ pub enum SetupError {
 enum Job {
     Fixtures { name: String, content: Vec<u8> },
     Chain { genesis: PathBuf, blocks: PathBuf, last: u64, fork: &'static str },
+    Real { name: String, content: Vec<u8> },
 }
 
 /// Runs every case whose name contains `filter`; true if none failed.
@@ -103,6 +107,16 @@ fn find(suites: &Suites, send: &(dyn Fn(Job) -> bool + Sync)) -> Result<(), Setu
             fs::metadata(&blocks).map_err(fault(&blocks))?;
         }
     }
+    let dir = suites.dir.join(REAL);
+    for entry in fs::read_dir(&dir).map_err(fault(&dir))? {
+        let path = entry.map_err(fault(&dir))?.path();
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if let Some(name) = name.strip_suffix(".json.zst") {
+            let content = archive::decompress(&path).map_err(fault(&path))?;
+            send(Job::Real { name: name.to_owned(), content });
+        }
+    }
     for name in ARCHIVES {
         let path = suites.dir.join("eest").join(format!("{name}.tar.zst"));
         if suites.sample != (name == "eest-sample") {
@@ -145,6 +159,15 @@ fn judge(job: &Job, filter: Option<&str>, skips: &Skips) -> Vec<Case> {
             Err(why) => case(Kind::Blockchain, "unreadable", name, &|| Err(chained(&why)))
                 .into_iter()
                 .collect(),
+        },
+        Job::Real { name, content } => match serde_json::from_slice::<RealBlock>(content) {
+            Ok(block) => {
+                let run = || block.run().map_err(|why| chained(&why));
+                case(Kind::Real, &block.fork, name, &run).into_iter().collect()
+            }
+            Err(why) => {
+                case(Kind::Real, "unreadable", name, &|| Err(chained(&why))).into_iter().collect()
+            }
         },
         Job::Chain { genesis, blocks, last, fork } => {
             let name = blocks

@@ -1,0 +1,193 @@
+//! Stateless validation: real blocks with the witness they came with, and our own blocks with a witness of ours.
+
+use alloy_primitives::{B256, Bytes};
+use alloy_rlp::Decodable;
+use ethrex_stateless::{
+    ExecutionWitness, ValidateError, Validated, Witness, WitnessError, record, validate,
+};
+use ethrex_stf::Ethereum;
+use ethrex_types::block::InvalidSignature;
+use ethrex_types::{Block, ChainSpec, RecoveredBlock, SealedBlock, SealedHeader, StateError};
+use serde::Deserialize;
+
+use crate::forks::{self, ForkError};
+use crate::ledger::{Imported, Ledger};
+
+/// A block of a public network with its execution witness.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RealBlock {
+    /// The fork it was made under.
+    pub fork: String,
+    chain_id: u64,
+    block_hash: B256,
+    state_root: B256,
+    gas_used: u64,
+    block_rlp: Bytes,
+    execution_witness: ExecutionWitness,
+}
+
+/// How stateless validation was wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Untrue {
+    /// The network has no schedule here.
+    #[error("the network")]
+    Fork(#[from] ForkError),
+    /// The block does not decode.
+    #[error("the block")]
+    Encoding(alloy_rlp::Error),
+    /// The block has another hash.
+    #[error("the block hashes to {0}")]
+    Hash(B256),
+    /// A sender cannot be recovered.
+    #[error(transparent)]
+    Signature(#[from] InvalidSignature),
+    /// The witness does not decode.
+    #[error("the witness")]
+    Witness(#[from] WitnessError),
+    /// No witness could be recorded.
+    #[error("record a witness")]
+    Record(#[source] StateError),
+    /// A valid block was not found valid.
+    #[error("a valid block")]
+    Refused(#[from] ValidateError),
+    /// Something else was computed.
+    #[error("{what} is {ours}, the data says {theirs}")]
+    Different {
+        /// Which value.
+        what: &'static str,
+        /// As computed.
+        ours: B256,
+        /// As given.
+        theirs: B256,
+    },
+    /// Another amount of gas was used.
+    #[error("gas used is {ours}, the data says {theirs}")]
+    Gas {
+        /// As computed.
+        ours: u64,
+        /// As given.
+        theirs: u64,
+    },
+    /// A witness without the state root's node was enough.
+    #[error("accepted without the root node of the state")]
+    AcceptedWithoutRoot,
+    /// A witness without some node made the block invalid instead of undecided.
+    #[error("called invalid for want of node {index}")]
+    Blamed {
+        /// Position in the witness.
+        index: usize,
+        /// The verdict.
+        #[source]
+        why: ValidateError,
+    },
+    /// A block with a wrong root was not called invalid.
+    #[error("a wrong {0} went unnoticed")]
+    WrongRoot(&'static str),
+}
+
+/// How many nodes are taken away, one at a time, from the witness of a real block.
+const NODES_TRIED: usize = 8;
+
+impl RealBlock {
+    /// The block is valid by its witness; undecided where a node is missing; invalid where a root is wrong.
+    pub fn run(&self) -> Result<(), Untrue> {
+        let spec = forks::public(self.chain_id, &self.fork)?;
+        let block = Block::decode(&mut self.block_rlp.as_ref()).map_err(Untrue::Encoding)?;
+        let sealed = SealedBlock::seal(block.clone());
+        if sealed.hash() != self.block_hash {
+            return Err(Untrue::Hash(sealed.hash()));
+        }
+        let recovered = RecoveredBlock::recover(sealed)?;
+        let witness = Witness::decode(&self.execution_witness)?;
+        let validated = validate(&spec, &Ethereum, &recovered, &witness)?;
+        self.compare(&validated)?;
+        self.with_a_node_less(&spec, &recovered, validated.parent_state_root)?;
+        with_wrong_roots(&spec, &block, recovered.senders(), &witness)
+    }
+
+    fn compare(&self, validated: &Validated) -> Result<(), Untrue> {
+        if validated.state_root != self.state_root {
+            return Err(Untrue::Different {
+                what: "the state root",
+                ours: validated.state_root,
+                theirs: self.state_root,
+            });
+        }
+        if validated.gas_used != self.gas_used {
+            return Err(Untrue::Gas { ours: validated.gas_used, theirs: self.gas_used });
+        }
+        Ok(())
+    }
+
+    /// Some sources carry nodes that nothing reads, so only the root's absence must be noticed.
+    fn with_a_node_less(
+        &self,
+        spec: &ChainSpec,
+        block: &RecoveredBlock,
+        root: B256,
+    ) -> Result<(), Untrue> {
+        let nodes = &self.execution_witness.state;
+        let top = nodes.iter().position(|node| alloy_primitives::keccak256(node) == root);
+        let spread = (0..NODES_TRIED).map(|turn| turn * nodes.len() / NODES_TRIED);
+        for index in spread.chain(top) {
+            let mut less = self.execution_witness.clone();
+            less.state.remove(index);
+            match validate(spec, &Ethereum, block, &Witness::decode(&less)?) {
+                Ok(_) if Some(index) == top => return Err(Untrue::AcceptedWithoutRoot),
+                Err(why @ ValidateError::Invalid(_)) => return Err(Untrue::Blamed { index, why }),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn with_wrong_roots(
+    spec: &ChainSpec,
+    block: &Block,
+    senders: &[alloy_primitives::Address],
+    witness: &Witness,
+) -> Result<(), Untrue> {
+    let wrong = B256::repeat_byte(0x5a);
+    let judge = |what: &'static str, change: &dyn Fn(&mut Block)| {
+        let mut block = block.clone();
+        change(&mut block);
+        let block = RecoveredBlock::new_unchecked(SealedBlock::seal(block), senders.to_vec());
+        match validate(spec, &Ethereum, &block, witness) {
+            Err(ValidateError::Invalid(_)) => Ok(()),
+            _ => Err(Untrue::WrongRoot(what)),
+        }
+    };
+    judge("state root", &|block| block.header.state_root = wrong)?;
+    judge("receipts root", &|block| block.header.receipts_root = wrong)?;
+    judge("transactions root", &|block| block.header.transactions_root = wrong)?;
+    judge("gas used", &|block| block.header.gas_used += 1)
+}
+
+/// Validates a block that `ledger` has imported on `parent` again, from a witness recorded out of what it read.
+pub fn revalidate(
+    ledger: &Ledger,
+    parent: &SealedHeader,
+    imported: &Imported,
+) -> Result<(), Untrue> {
+    let accesses = &imported.executed.accesses;
+    let oldest = accesses.oldest_block_hash.unwrap_or(parent.number).min(parent.number);
+    let headers: Vec<_> = ledger
+        .headers()
+        .iter()
+        .filter(|header| (oldest..=parent.number).contains(&header.number))
+        .cloned()
+        .collect();
+    let (witness, _) =
+        record(ledger.nodes(), parent.state_root, accesses, &imported.executed.diff, &headers)
+            .map_err(Untrue::Record)?;
+    let block = RecoveredBlock::recover(imported.block.clone())?;
+    let validated = validate(ledger.spec(), &Ethereum, &block, &Witness::decode(&witness)?)?;
+    let theirs = imported.block.header().state_root;
+    if validated.state_root == theirs {
+        Ok(())
+    } else {
+        Err(Untrue::Different { what: "the state root", ours: validated.state_root, theirs })
+    }
+}

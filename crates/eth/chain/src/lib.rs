@@ -1,1 +1,11 @@
-//! Import, fork choice, head, block building, witness recording.
+#![doc = include_str!("../README.md")]
+
+mod build;
+mod chain;
+mod import;
+mod metrics;
+mod witness;
+
+pub use build::{BuildError, Prepared};
+pub use chain::{Chain, ChainError, Head};
+pub use import::{ImportError, Verdict};

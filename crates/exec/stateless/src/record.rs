@@ -3,7 +3,7 @@
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::encode;
 use ethrex_stf::Accesses;
-use ethrex_trie::{NodeSource, Recorder, read_account, read_slot, update_state};
+use ethrex_trie::{NodeSource, Recorder, StateUpdate, read_account, read_slot, update_state};
 use ethrex_types::{Header, StateDiff, StateError};
 
 use crate::ExecutionWitness;
@@ -13,6 +13,7 @@ use crate::ExecutionWitness;
 ///
 /// `nodes` is the state with root `parent_root`, and `headers` the ancestors from the oldest that `BLOCKHASH` asked for
 /// (at least the parent) to the parent. Lists come out sorted, so that the same block gives the same bytes.
+/// The state root has been computed on the way and comes along.
 ///
 /// # Errors
 /// If the state cannot be read.
@@ -22,7 +23,7 @@ pub fn record(
     accesses: &Accesses,
     diff: &StateDiff,
     headers: &[Header],
-) -> Result<ExecutionWitness, StateError> {
+) -> Result<(ExecutionWitness, StateUpdate), StateError> {
     let recorder = Recorder::new(nodes);
     let mut keys = Vec::new();
     for (address, slots) in &accesses.accounts {
@@ -35,14 +36,13 @@ pub fn record(
             }
         }
     }
-    update_state(&recorder, parent_root, diff)?;
-    let mut state: Vec<Bytes> = recorder.into_nodes();
+    let update = update_state(&recorder, parent_root, diff)?;
+    let mut state = recorder.into_nodes();
     state.sort_unstable();
-    state.dedup();
     keys.sort_unstable();
     keys.dedup();
     let mut codes: Vec<Bytes> = accesses.codes.values().cloned().collect();
     codes.sort_unstable();
     let headers = headers.iter().map(|header| encode(header).into()).collect();
-    Ok(ExecutionWitness { state, codes, keys, headers })
+    Ok((ExecutionWitness { state, codes, keys, headers }, update))
 }

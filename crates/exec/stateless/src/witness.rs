@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Mutex};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
-use alloy_rlp::Decodable;
+use alloy_rlp::{Decodable, RlpDecodable, RlpEncodable};
 use ethrex_trie::{HashedNodes, read_account, read_slot};
 use ethrex_types::{
     AccountInfo, Header, Missing, SealedHeader, StateError, StateReader, TrieAccount,
@@ -11,7 +11,9 @@ use ethrex_types::{
 use serde::{Deserialize, Serialize};
 
 /// What a block reads, in the shape of `debug_executionWitness` (geth, reth).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, RlpEncodable, RlpDecodable,
+)]
 pub struct ExecutionWitness {
     /// RLP trie nodes of the account trie and of storage tries, in any order.
     pub state: Vec<Bytes>,

@@ -1,1 +1,18 @@
-//! What goes in the next L2 block, and when.
+#![doc = include_str!("../README.md")]
+
+pub mod checker;
+mod culprit;
+pub mod deposits;
+mod driver;
+mod fill;
+mod metrics;
+pub mod pipeline;
+mod resume;
+
+pub use checker::{CheckOutcome, Checker};
+pub use culprit::Culprit;
+pub use deposits::{DepositError, Deposits};
+pub use driver::{Sequencer, SequencerConfig, SequencerError, drive};
+pub use fill::{Filled, fill};
+pub use pipeline::Pipeline;
+pub use resume::{next_message_id, resume};

@@ -1,0 +1,93 @@
+//! Building the next block.
+
+use std::time::Instant;
+
+use ethrex_stateless::{ExecutionWitness, record};
+use ethrex_stf::{BlockAttributes, BlockBuilder, BuildContext, InvalidBlock, RunError};
+use ethrex_storage::StorageError;
+use ethrex_trie::TrieUpdates;
+use ethrex_types::{Receipt, RecoveredBlock, SealedHeader, StateDiff, StateError};
+
+use crate::{Chain, metrics};
+
+/// A block that has been built or checked, with everything needed to store it.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The block and its senders.
+    pub block: RecoveredBlock,
+    /// One receipt per transaction.
+    pub receipts: Vec<Receipt>,
+    /// Changes of state.
+    pub diff: StateDiff,
+    /// Changes of trie nodes.
+    pub nodes: TrieUpdates,
+    /// What a stateless validator needs to check the block.
+    pub witness: ExecutionWitness,
+}
+
+/// Why no block was built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The parent's state is not at hand.
+    #[error("state after block {0} is not available")]
+    NoState(alloy_primitives::B256),
+    /// The chain's own system calls fail on this state: no block can follow.
+    #[error("system calls fail on the parent's state: {0}")]
+    BrokenChain(InvalidBlock),
+    /// The state could not be read.
+    #[error("read state")]
+    State(#[source] StateError),
+    /// The database failed.
+    #[error("read parent")]
+    Storage(#[source] StorageError),
+}
+
+impl From<RunError<InvalidBlock>> for BuildError {
+    fn from(error: RunError<InvalidBlock>) -> Self {
+        match error {
+            RunError::Invalid(why) => Self::BrokenChain(why),
+            RunError::Fault(fault) => Self::State(fault),
+        }
+    }
+}
+
+impl Chain {
+    /// Builds the block after `parent`. `fill` appends the transactions.
+    ///
+    /// Nothing is stored. CPU-bound: async callers run it on a blocking thread.
+    ///
+    /// # Errors
+    /// Only faults, and a chain whose system contracts are broken.
+    pub fn build(
+        &self,
+        parent: &SealedHeader,
+        attributes: &BlockAttributes,
+        fill: impl FnOnce(&mut BlockBuilder<'_>) -> Result<(), StateError>,
+    ) -> Result<Prepared, BuildError> {
+        let start = Instant::now();
+        let state = self
+            .storage()
+            .state_at(parent.hash())
+            .map_err(BuildError::Storage)?
+            .ok_or(BuildError::NoState(parent.hash()))?;
+        let context = BuildContext::new(self.spec(), parent, attributes);
+        let mut builder = BlockBuilder::open(&context, self.rules().as_ref(), &state)?;
+        fill(&mut builder).map_err(BuildError::State)?;
+        let built = builder.finish()?;
+        let headers = self
+            .ancestors(parent, built.accesses.oldest_block_hash)
+            .map_err(BuildError::Storage)?;
+        let (witness, update) =
+            record(&state, parent.state_root, &built.accesses, &built.diff, &headers)
+                .map_err(BuildError::State)?;
+        let block = built.seal(update.root);
+        metrics::built(start.elapsed(), built.senders.len(), block.header().gas_used);
+        Ok(Prepared {
+            block: RecoveredBlock::new_unchecked(block, built.senders),
+            receipts: built.receipts,
+            diff: built.diff,
+            nodes: update.nodes,
+            witness,
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! The chain: its rules, its storage and its head.
+
+use std::sync::Arc;
+
+use alloy_primitives::B256;
+use ethrex_stf::Rules;
+use ethrex_storage::{NewBlock, Storage, StorageError};
+use ethrex_txpool::Pool;
+use ethrex_types::{ChainSpec, SealedHeader, StateError};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::{Prepared, metrics};
+
+/// The published head.
+pub type Head = SealedHeader;
+
+/// One chain. Cheap to clone; all clones are the same chain.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    spec: ChainSpec,
+    rules: Arc<dyn Rules>,
+    storage: Storage,
+    head: watch::Sender<Head>,
+    /// Serialises writers: blocks are stored and the head moves one at a time.
+    writer: Mutex<()>,
+}
+
+/// Why a chain could not be opened or its head moved.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The block to publish is not stored.
+    #[error("block {0} is not stored")]
+    UnknownBlock(B256),
+    /// The state of the new head could not be read.
+    #[error("read state of the new head")]
+    State(#[source] StateError),
+}
+
+impl Chain {
+    /// Opens the chain that `storage` holds; its head is the last one published.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn open(
+        spec: ChainSpec,
+        rules: Arc<dyn Rules>,
+        storage: Storage,
+    ) -> Result<Self, ChainError> {
+        let at = storage.head();
+        let head = storage.header(at.hash)?.ok_or(ChainError::UnknownBlock(at.hash))?;
+        metrics::head(head.number);
+        let (head, _) = watch::channel(head);
+        let inner = Inner { spec, rules, storage, head, writer: Mutex::new(()) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Genesis and fork schedule.
+    #[must_use]
+    pub fn spec(&self) -> &ChainSpec {
+        &self.inner.spec
+    }
+
+    /// What this chain adds to plain execution.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<dyn Rules> {
+        &self.inner.rules
+    }
+
+    /// Blocks and state.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.inner.storage
+    }
+
+    /// The head as the world sees it.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.inner.head.borrow().clone()
+    }
+
+    /// Follows the head.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Head> {
+        self.inner.head.subscribe()
+    }
+
+    /// Stores a block durably without publishing it. Its state can be built on at once.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn store(&self, prepared: &Prepared) -> Result<(), StorageError> {
+        let _writer = self.inner.writer.lock();
+        self.inner.storage.commit_block(NewBlock {
+            block: prepared.block.clone(),
+            receipts: prepared.receipts.clone(),
+            diff: prepared.diff.clone(),
+            trie: prepared.nodes.clone(),
+            witness: Some(alloy_rlp::encode(&prepared.witness).into()),
+        })
+    }
+
+    /// Makes a stored block the head, durably, and tells everyone.
+    ///
+    /// # Errors
+    /// If the block is not stored or the database fails.
+    pub fn publish(&self, hash: B256) -> Result<(), ChainError> {
+        let _writer = self.inner.writer.lock();
+        let header = self.inner.storage.header(hash)?.ok_or(ChainError::UnknownBlock(hash))?;
+        self.inner.storage.set_canonical(hash)?;
+        metrics::head(header.number);
+        self.inner.head.send_replace(header);
+        Ok(())
+    }
+
+    /// Publishes a block built on the head, and moves the pool on to it.
+    ///
+    /// # Errors
+    /// As [`Self::publish`]; the block is published even where the pool could not follow.
+    pub fn advance(&self, hash: B256, pool: &Pool) -> Result<(), ChainError> {
+        self.publish(hash)?;
+        let head = self.head();
+        let state =
+            self.inner.storage.state_at(head.hash())?.ok_or(ChainError::UnknownBlock(hash))?;
+        pool.on_head(head, Arc::new(state), Vec::new()).map_err(ChainError::State)
+    }
+}

@@ -1,0 +1,102 @@
+//! Judging a block that came from elsewhere.
+
+use std::time::Instant;
+
+use ethrex_stateless::record;
+use ethrex_stf::{InvalidBlock, RunError, check_body, check_header, execute};
+use ethrex_storage::StorageError;
+use ethrex_types::{RecoveredBlock, SealedBlock, StateError};
+
+use crate::{Chain, Prepared, metrics};
+
+/// What consensus says about a block.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It holds every rule, and is stored.
+    Valid,
+    /// It breaks a rule; its descendants are invalid too.
+    Invalid(InvalidBlock),
+    /// We lack the parent or its state; the caller should start a sync.
+    UnknownParent,
+}
+
+/// Something on our side failed while judging: the verdict is unknown.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The state could not be read.
+    #[error("read state")]
+    State(#[source] StateError),
+    /// The database failed.
+    #[error("storage")]
+    Storage(#[source] StorageError),
+}
+
+impl Chain {
+    /// Judges a block, and stores it if valid. It does not become the head here: see [`Chain::publish`].
+    ///
+    /// # Errors
+    /// Only faults of ours; a wrong block is [`Verdict::Invalid`].
+    pub fn import(&self, block: SealedBlock) -> Result<Verdict, ImportError> {
+        let start = Instant::now();
+        if self.storage().header(block.hash()).map_err(ImportError::Storage)?.is_some() {
+            return Ok(Verdict::Valid);
+        }
+        let gas = block.header().gas_used;
+        let verdict = match self.check(block)? {
+            Ok(prepared) => {
+                self.store(&prepared).map_err(ImportError::Storage)?;
+                Verdict::Valid
+            }
+            Err(verdict) => verdict,
+        };
+        let outcome = match &verdict {
+            Verdict::Valid => "valid",
+            Verdict::Invalid(_) => "invalid",
+            Verdict::UnknownParent => "unknown_parent",
+        };
+        metrics::imported(outcome, start.elapsed(), gas);
+        Ok(verdict)
+    }
+
+    /// Header, body, execution, state root: in this order.
+    fn check(&self, block: SealedBlock) -> Result<Result<Prepared, Verdict>, ImportError> {
+        let invalid = |why| Ok(Err(Verdict::Invalid(why)));
+        let header = block.header();
+        let parent = self.storage().header(header.parent_hash).map_err(ImportError::Storage)?;
+        let Some(parent) = parent else { return Ok(Err(Verdict::UnknownParent)) };
+        if let Err(why) = check_header(self.spec(), header, &parent) {
+            return invalid(why);
+        }
+        if let Err(why) = check_body(self.spec(), block.block()) {
+            return invalid(why);
+        }
+        let block = match RecoveredBlock::recover(block) {
+            Ok(block) => block,
+            Err(bad) => return invalid(InvalidBlock::Signature(bad.index)),
+        };
+        let state = self.storage().state_at(parent.hash()).map_err(ImportError::Storage)?;
+        let Some(state) = state else { return Ok(Err(Verdict::UnknownParent)) };
+        let executed = match execute(self.spec(), self.rules().as_ref(), &block, &state) {
+            Ok(executed) => executed,
+            Err(RunError::Invalid(why)) => return invalid(why),
+            Err(RunError::Fault(fault)) => return Err(ImportError::State(fault)),
+        };
+        let headers = self
+            .ancestors(&parent, executed.accesses.oldest_block_hash)
+            .map_err(ImportError::Storage)?;
+        let (witness, update) =
+            record(&state, parent.state_root, &executed.accesses, &executed.diff, &headers)
+                .map_err(ImportError::State)?;
+        let got = block.sealed().header().state_root;
+        if got != update.root {
+            return invalid(InvalidBlock::Root { what: "state root", got, want: update.root });
+        }
+        Ok(Ok(Prepared {
+            block,
+            receipts: executed.receipts,
+            diff: executed.diff,
+            nodes: update.nodes,
+            witness,
+        }))
+    }
+}

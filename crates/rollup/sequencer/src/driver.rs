@@ -1,0 +1,386 @@
+//! The loop around the machines: a timer, L1's messages, builds and checks.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use alloy_primitives::{Address, B256, Bytes, hex};
+use alloy_rlp::Encodable;
+use ethrex_chain::{BuildError, Chain, ChainError, Prepared};
+use ethrex_l1::Update;
+use ethrex_protocol::{
+    contracts::CommonBridge::PrivilegedTxSent,
+    deposit::{MessageOutOfRange, PrivilegedMessage},
+    fee::FeeConfig,
+};
+use ethrex_stateless::ValidateError;
+use ethrex_stf::BlockAttributes;
+use ethrex_storage::StorageError;
+use ethrex_txpool::Pool;
+use ethrex_types::SealedHeader;
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle},
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    CheckOutcome, Checker, Culprit, DepositError, Deposits, Filled, Pipeline, culprit, fill,
+    metrics,
+};
+
+/// Failed checks in a row that no transaction explains, after which the sequencer gives up.
+const MAX_UNEXPLAINED: u32 = 3;
+/// Transactions that are set aside at most; beyond, the oldest culprit may come again.
+const MAX_SET_ASIDE: usize = 10_000;
+
+/// What the sequencer needs to know.
+#[derive(Debug, Clone)]
+pub struct SequencerConfig {
+    /// Time between two blocks.
+    pub block_time: Duration,
+    /// Gas limit to move towards.
+    pub gas_limit: u64,
+    /// Receives the priority fees.
+    pub fee_recipient: Address,
+    /// Fee configuration that each block is published with.
+    pub fee_config: FeeConfig,
+    /// Where a block that fails its own check is written to, for whoever looks into it.
+    pub reproducer_dir: PathBuf,
+}
+
+/// Why the sequencer stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum SequencerError {
+    /// The database failed.
+    #[error("storage")]
+    Storage(#[from] StorageError),
+    /// A block could not be built.
+    #[error("build block")]
+    Build(#[from] BuildError),
+    /// A block could not be published.
+    #[error("publish block")]
+    Publish(#[from] ChainError),
+    /// L1's messages cannot be followed.
+    #[error(transparent)]
+    Deposit(#[from] DepositError),
+    /// A message is larger than an L2 transaction can express.
+    #[error("L1 message cannot be expressed on L2")]
+    Message(#[from] MessageOutOfRange),
+    /// A message of L1 finds no room in an empty block.
+    #[error("L1 message {0} does not fit into an empty block; raise the block gas limit")]
+    StuckMessage(u64),
+    /// Blocks fail their own check and no transaction is to blame.
+    #[error("blocks fail their own stateless check; block {number}: {reason}")]
+    SelfCheck {
+        /// Height of the last one.
+        number: u64,
+        /// What the check said.
+        reason: ValidateError,
+    },
+    /// A message of L1 makes blocks fail their own check; it can be neither executed nor left out.
+    #[error("L1 message {id} makes blocks fail their own stateless check: {reason}")]
+    MessageFailsCheck {
+        /// The message.
+        id: u64,
+        /// What the check said.
+        reason: ValidateError,
+    },
+    /// A thread of ours ended early.
+    #[error("a worker ended early")]
+    Worker(#[from] JoinError),
+    /// The checking thread has ended.
+    #[error("the block checker ended early")]
+    CheckerEnded,
+}
+
+/// Builds, checks and publishes L2 blocks.
+#[derive(Debug)]
+pub struct Sequencer {
+    chain: Chain,
+    pool: Pool,
+    config: SequencerConfig,
+    deposits: Deposits,
+    pipeline: Pipeline,
+    checker: Checker,
+    /// Blocks being checked.
+    checking: HashMap<B256, Built>,
+    /// Transactions that made a block fail its check.
+    set_aside: Arc<HashSet<B256>>,
+    unexplained: u32,
+}
+
+/// A built and stored block, and how it came to be.
+#[derive(Debug)]
+struct Built {
+    prepared: Prepared,
+    parent: SealedHeader,
+    attributes: BlockAttributes,
+    filled: Filled,
+}
+
+type Building = JoinHandle<Result<Built, SequencerError>>;
+
+impl Sequencer {
+    /// Puts the machines together.
+    #[must_use]
+    pub fn new(
+        chain: Chain,
+        pool: Pool,
+        config: SequencerConfig,
+        (deposits, pipeline): (Deposits, Pipeline),
+        checker: Checker,
+    ) -> Self {
+        Self {
+            chain,
+            pool,
+            config,
+            deposits,
+            pipeline,
+            checker,
+            checking: HashMap::new(),
+            set_aside: Arc::default(),
+            unexplained: 0,
+        }
+    }
+
+    fn on_l1(&mut self, update: Update<PrivilegedTxSent>) -> Result<(), SequencerError> {
+        match update {
+            Update::Read { events, .. } => {
+                for event in events {
+                    let message =
+                        PrivilegedMessage::from_event(self.chain.spec().chain_id(), &event.event)?;
+                    tracing::info!(
+                        id = message.transaction_id,
+                        l1_block = event.at.block,
+                        value = %message.value,
+                        recipient = ?message.eth_recipient(),
+                        "read message from L1"
+                    );
+                    self.deposits.push(message, event.at.block)?;
+                }
+            }
+            Update::Reorganised { to } => {
+                tracing::warn!(to, "L1 was reorganised; reading its messages again");
+                self.deposits.reorganised(to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts building the next block on a blocking thread.
+    fn start(&self) -> Building {
+        let (chain, pool) = (self.chain.clone(), self.pool.clone());
+        let (config, set_aside) = (self.config.clone(), self.set_aside.clone());
+        let tip = self.pipeline.tip();
+        let messages: Vec<PrivilegedMessage> =
+            self.deposits.next(ethrex_protocol::constants::PRIVILEGED_TX_BUDGET).cloned().collect();
+        tokio::task::spawn_blocking(move || {
+            build(&chain, &pool, &config, tip, &messages, &set_aside)
+        })
+    }
+
+    async fn on_built(&mut self, built: Built) -> Result<(), SequencerError> {
+        if built.parent.hash() != self.pipeline.tip() {
+            // What it stands on was dropped while it was built.
+            return Ok(());
+        }
+        if let Some(id) = built.filled.stuck_message {
+            return Err(SequencerError::StuckMessage(id));
+        }
+        let block = built.prepared.block.sealed().clone();
+        let next = self.deposits.next_for_block() + built.filled.messages;
+        self.deposits.built(next);
+        self.pipeline.built(block.hash(), next);
+        let witness = built.prepared.witness.clone();
+        self.checking.insert(block.hash(), built);
+        if !self.checker.submit(block, witness).await {
+            return Err(SequencerError::CheckerEnded);
+        }
+        Ok(())
+    }
+
+    async fn on_checked(&mut self, outcome: CheckOutcome) -> Result<(), SequencerError> {
+        match outcome.result {
+            Ok(()) => {
+                self.pipeline.passed(outcome.hash);
+                self.publish().await
+            }
+            Err(reason) => self.on_failed(outcome.hash, reason).await,
+        }
+    }
+
+    async fn publish(&mut self) -> Result<(), SequencerError> {
+        while let Some(ready) = self.pipeline.publishable() {
+            let (chain, pool) = (self.chain.clone(), self.pool.clone());
+            tokio::task::spawn_blocking(move || chain.advance(ready.hash, &pool)).await??;
+            self.pipeline.published(ready.hash);
+            self.deposits.published(ready.next_message);
+            self.unexplained = 0;
+            let Some(built) = self.checking.remove(&ready.hash) else { continue };
+            let block = &built.prepared.block;
+            let (header, transactions) = (block.sealed().header(), block.senders().len());
+            metrics::published(transactions);
+            metrics::deposits(built.filled.messages);
+            tracing::info!(
+                number = header.number,
+                transactions,
+                messages = built.filled.messages,
+                gas = header.gas_used,
+                hash = %ready.hash,
+                "published block"
+            );
+        }
+        Ok(())
+    }
+
+    /// Drops a block that failed its check and all built on it, and sets aside whom it is to blame on.
+    async fn on_failed(&mut self, hash: B256, reason: ValidateError) -> Result<(), SequencerError> {
+        let Some(built) = self.checking.remove(&hash) else { return Ok(()) };
+        if !self.pipeline.failed(hash) {
+            return Ok(());
+        }
+        self.deposits.dropped();
+        let tip = self.pipeline.tip();
+        let number = built.prepared.block.sealed().number();
+        self.checking.retain(|_, other| other.prepared.block.sealed().number() < number);
+        tracing::error!(number, %hash, %reason, %tip, "block failed its own stateless check and is dropped with all built on it");
+
+        let (chain, dir) = (self.chain.clone(), self.config.reproducer_dir.clone());
+        let (built, culprit) = tokio::task::spawn_blocking(move || {
+            write_reproducer(&dir, &built.prepared);
+            let culprit = culprit::find(&chain, &built.parent, &built.attributes, &built.prepared);
+            (built, culprit)
+        })
+        .await?;
+        match culprit? {
+            Culprit::Transaction { index, hash } => {
+                let tx = &built.prepared.block.sealed().body().transactions[index];
+                if let Some(message) = tx.as_privileged() {
+                    return Err(SequencerError::MessageFailsCheck { id: message.nonce, reason });
+                }
+                tracing::error!(%hash, "transaction is set aside: blocks with it fail their own check");
+                let set_aside = Arc::make_mut(&mut self.set_aside);
+                if set_aside.len() >= MAX_SET_ASIDE {
+                    set_aside.clear();
+                }
+                set_aside.insert(hash);
+                Ok(())
+            }
+            Culprit::EmptyBlock => Err(SequencerError::SelfCheck { number, reason }),
+            Culprit::None => {
+                self.unexplained += 1;
+                if self.unexplained >= MAX_UNEXPLAINED {
+                    return Err(SequencerError::SelfCheck { number, reason });
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Builds and stores one block.
+fn build(
+    chain: &Chain,
+    pool: &Pool,
+    config: &SequencerConfig,
+    tip: B256,
+    messages: &[PrivilegedMessage],
+    set_aside: &HashSet<B256>,
+) -> Result<Built, SequencerError> {
+    let parent = chain.storage().header(tip)?.expect("the tip was stored before it was built on");
+    let attributes = BlockAttributes {
+        timestamp: unix_time().max(parent.timestamp + 1),
+        fee_recipient: config.fee_recipient,
+        prev_randao: B256::ZERO,
+        withdrawals: None,
+        parent_beacon_block_root: None,
+        desired_gas_limit: config.gas_limit,
+        extra_data: Bytes::new(),
+    };
+    let mut filled = Filled::default();
+    let prepared = chain.build(&parent, &attributes, |builder| {
+        let base_fee = builder.context().header().base_fee_per_gas.unwrap_or_default();
+        let mut best = pool.best(base_fee, None);
+        filled = fill(builder, messages, &mut best, set_aside, &config.fee_config)?;
+        Ok(())
+    })?;
+    chain.store(&prepared)?;
+    Ok(Built { prepared, parent, attributes, filled })
+}
+
+fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970").as_secs()
+}
+
+/// Writes the block and its witness so that the failed check can be run again. Failing to write is only logged: the chain
+/// goes on either way.
+fn write_reproducer(dir: &std::path::Path, bad: &Prepared) {
+    let sealed = bad.block.sealed();
+    let mut rlp = Vec::new();
+    sealed.block().encode(&mut rlp);
+    let file = dir.join(format!("failed-block-{}-{}.json", sealed.number(), sealed.hash()));
+    let content = serde_json::json!({
+        "number": sealed.number(),
+        "hash": sealed.hash(),
+        "block": hex::encode_prefixed(&rlp),
+        "witness": bad.witness,
+    });
+    let written =
+        std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&file, content.to_string()));
+    match written {
+        Ok(()) => tracing::error!(file = %file.display(), "wrote the failed block and its witness"),
+        Err(error) => {
+            tracing::error!(%error, file = %file.display(), "could not write the failed block")
+        }
+    }
+}
+
+/// Runs until stopped. `l1` brings the messages of the bridge, `checks` the outcomes of the sequencer's checker.
+///
+/// # Errors
+/// What an operator has to look at; see [`SequencerError`].
+pub async fn drive(
+    mut sequencer: Sequencer,
+    mut l1: mpsc::Receiver<Update<PrivilegedTxSent>>,
+    mut checks: mpsc::Receiver<CheckOutcome>,
+    stop: CancellationToken,
+) -> Result<(), SequencerError> {
+    let mut tick = interval(sequencer.config.block_time);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut building: Option<Building> = None;
+    let mut l1_open = true;
+    loop {
+        let may_build = building.is_none() && sequencer.pipeline.has_room();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = tick.tick(), if may_build => building = Some(sequencer.start()),
+            built = join(&mut building) => sequencer.on_built(built??).await?,
+            outcome = checks.recv() => match outcome {
+                Some(outcome) => sequencer.on_checked(outcome).await?,
+                None => return Err(SequencerError::CheckerEnded),
+            },
+            update = l1.recv(), if l1_open && sequencer.deposits.has_room() => match update {
+                Some(update) => sequencer.on_l1(update)?,
+                None => l1_open = false,
+            },
+        }
+    }
+    // A block being built writes to the database: let it finish.
+    if let Some(building) = building {
+        let _ = building.await;
+    }
+    Ok(())
+}
+
+/// Waits for the block being built; for ever, if there is none.
+async fn join(building: &mut Option<Building>) -> Result<Result<Built, SequencerError>, JoinError> {
+    let Some(running) = building else { return std::future::pending().await };
+    let done = running.await;
+    *building = None;
+    done
+}

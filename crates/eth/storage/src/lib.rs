@@ -1,1 +1,24 @@
-//! Typed tables, atomic commits, state at block N, pruning.
+#![doc = include_str!("../README.md")]
+
+mod blocks;
+mod codec;
+mod engine;
+mod error;
+mod flush;
+mod head;
+mod layer;
+mod metrics;
+mod open;
+mod sidecar;
+mod storage;
+mod table;
+mod view;
+
+pub use error::{EngineError, StorageError};
+pub use layer::{LAYERS_PER_GROUP, STATE_HISTORY};
+pub use sidecar::StoredBlob;
+pub use storage::{BlockRef, NewBlock, Storage, TxLocation};
+pub use view::{AccountProof, SlotProof, StateView};
+
+#[cfg(test)]
+mod tests;

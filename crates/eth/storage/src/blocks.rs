@@ -1,0 +1,203 @@
+//! Blocks: committing one, reading them back.
+
+use std::time::Instant;
+
+use alloy_primitives::{Address, B256};
+use alloy_rlp::{RlpDecodable, RlpEncodable};
+use ethrex_types::{Block, BlockBody, Header, Receipt, RecoveredBlock, SealedBlock, SealedHeader};
+
+use crate::{
+    codec::{LayerRow, encode, read, read_existing},
+    engine::{Batch, Snapshot},
+    error::StorageError,
+    layer::{Changes, LAYERS_PER_GROUP, STATE_HISTORY},
+    metrics,
+    storage::{BlockRef, NewBlock, Storage, TxLocation},
+    table::{Table, block_key},
+};
+
+/// So many layers above the base, the importer helps with flushing before it adds another one.
+const MAX_LAYERS: u64 = STATE_HISTORY + 8 * LAYERS_PER_GROUP;
+
+/// What is kept of a transaction beside the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub(crate) struct TxRow {
+    pub(crate) hash: B256,
+    sender: Address,
+}
+
+/// A row of [`Table::Lookup`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub(crate) struct LookupRow {
+    pub(crate) number: u64,
+    pub(crate) index: u64,
+}
+
+impl Storage {
+    /// Stores an executed block on top of its parent. It is on disk when this returns, and not canonical: see
+    /// [`Storage::set_canonical`]. A block that is stored already stays as it is.
+    ///
+    /// # Errors
+    /// [`StorageError::UnknownParent`] if the parent is not one of the blocks that can be built on.
+    ///
+    /// # Panics
+    /// If the height is not the parent's plus one: the caller has checked the header.
+    pub fn commit_block(&self, new: NewBlock) -> Result<(), StorageError> {
+        let start = Instant::now();
+        self.relieve()?;
+        let core = self.core();
+        let _writer = core.writer.lock();
+        let sealed = new.block.sealed();
+        let block = BlockRef { number: sealed.number(), hash: sealed.hash() };
+        let (parent, root) = (sealed.header().parent_hash, sealed.header().state_root);
+        {
+            let tree = core.tree.read();
+            if tree.contains(block.hash) {
+                return Ok(());
+            }
+            let below = tree.usable(parent).ok_or(StorageError::UnknownParent(parent))?;
+            assert_eq!(block.number, below.number + 1, "a block is one higher than its parent");
+        }
+
+        let mut batch = Batch::default();
+        put_block(&mut batch, &new.block, &new.receipts);
+        for (hash, code) in &new.diff.codes {
+            batch.put(Table::Codes, *hash, code.clone());
+        }
+        let row = LayerRow::new(parent, root, &new.diff, &new.trie);
+        batch.put(Table::Layers, block_key(block), encode(&row));
+        if let Some(witness) = new.witness {
+            batch.put(Table::Witnesses, block.hash, witness);
+        }
+        core.commit(batch)?;
+
+        let layer = core.tree.read().layer(block, parent, root, Changes::new(new.diff, new.trie));
+        let mut tree = core.tree.write();
+        tree.insert(layer);
+        metrics::layers(tree.len());
+        metrics::block_committed(start.elapsed());
+        Ok(())
+    }
+
+    /// Flushes here and now if the flush thread does not keep up, so that memory stays bounded.
+    fn relieve(&self) -> Result<(), StorageError> {
+        let behind = {
+            let tree = self.core().tree.read();
+            tree.head.number.saturating_sub(tree.base.number) > MAX_LAYERS
+        };
+        if behind { self.core().flush_due() } else { Ok(()) }
+    }
+
+    /// The height of a stored block.
+    pub fn number(&self, hash: B256) -> Result<Option<u64>, StorageError> {
+        number(&*self.snapshot()?, hash)
+    }
+
+    /// A stored header.
+    pub fn header(&self, hash: B256) -> Result<Option<SealedHeader>, StorageError> {
+        let snapshot = self.snapshot()?;
+        let Some(block) = locate(&*snapshot, hash)? else { return Ok(None) };
+        Ok(Some(SealedHeader::new_unchecked(header(&*snapshot, block)?, hash)))
+    }
+
+    /// A stored block with the senders of its transactions.
+    pub fn block(&self, hash: B256) -> Result<Option<RecoveredBlock>, StorageError> {
+        let snapshot = self.snapshot()?;
+        let Some(block) = locate(&*snapshot, hash)? else { return Ok(None) };
+        let header = header(&*snapshot, block)?;
+        let body: BlockBody = read_existing(&*snapshot, Table::Bodies, &block_key(block))?;
+        let senders: Vec<_> =
+            transactions(&*snapshot, block)?.into_iter().map(|tx| tx.sender).collect();
+        if senders.len() != body.transactions.len() {
+            return Err(StorageError::Dangling { table: Table::Transactions.name() });
+        }
+        let sealed = SealedBlock::new_unchecked(Block { header, body }, hash);
+        Ok(Some(RecoveredBlock::new_unchecked(sealed, senders)))
+    }
+
+    /// A stored block's transactions, ommers and withdrawals.
+    pub fn body(&self, hash: B256) -> Result<Option<BlockBody>, StorageError> {
+        let snapshot = self.snapshot()?;
+        let Some(block) = locate(&*snapshot, hash)? else { return Ok(None) };
+        read_existing(&*snapshot, Table::Bodies, &block_key(block)).map(Some)
+    }
+
+    /// The receipts of a stored block.
+    pub fn receipts(&self, hash: B256) -> Result<Option<Vec<Receipt>>, StorageError> {
+        let snapshot = self.snapshot()?;
+        let Some(block) = locate(&*snapshot, hash)? else { return Ok(None) };
+        read_existing(&*snapshot, Table::Receipts, &block_key(block)).map(Some)
+    }
+
+    /// The hash of the canonical block at this height.
+    pub fn canonical_hash(&self, number: u64) -> Result<Option<B256>, StorageError> {
+        canonical_hash(&*self.snapshot()?, number)
+    }
+
+    /// Where a transaction stands on the canonical chain.
+    pub fn tx_location(&self, hash: B256) -> Result<Option<TxLocation>, StorageError> {
+        let snapshot = self.snapshot()?;
+        let row: Option<LookupRow> = read(&*snapshot, Table::Lookup, hash.as_slice())?;
+        let Some(LookupRow { number, index }) = row else { return Ok(None) };
+        let hash = canonical_hash(&*snapshot, number)?
+            .ok_or(StorageError::Dangling { table: Table::Canonical.name() })?;
+        Ok(Some(TxLocation { block: BlockRef { number, hash }, index: index as usize }))
+    }
+}
+
+/// Writes all rows of a block but its layer.
+pub(crate) fn put_block(batch: &mut Batch, block: &RecoveredBlock, receipts: &[Receipt]) {
+    let sealed = block.sealed();
+    let block_ref = BlockRef { number: sealed.number(), hash: sealed.hash() };
+    let key = block_key(block_ref);
+    let transactions: Vec<_> =
+        block.transactions().map(|(tx, sender)| TxRow { hash: tx.hash(), sender }).collect();
+    let mut encoded_receipts = vec![];
+    alloy_rlp::encode_list::<Receipt, Receipt>(receipts, &mut encoded_receipts);
+    batch.put(Table::Numbers, block_ref.hash, encode(&block_ref.number));
+    batch.put(Table::Headers, key, encode(sealed.header()));
+    batch.put(Table::Bodies, key, encode(sealed.body()));
+    batch.put(Table::Transactions, key, encode(&transactions));
+    batch.put(Table::Receipts, key, encoded_receipts);
+}
+
+/// Deletes all rows of a block.
+pub(crate) fn delete_block(batch: &mut Batch, block: BlockRef) {
+    let key = block_key(block);
+    batch.delete(Table::Numbers, block.hash);
+    batch.delete(Table::Witnesses, block.hash);
+    for table in
+        [Table::Headers, Table::Bodies, Table::Transactions, Table::Receipts, Table::Layers]
+    {
+        batch.delete(table, key);
+    }
+}
+
+fn number(snapshot: &dyn Snapshot, hash: B256) -> Result<Option<u64>, StorageError> {
+    read(snapshot, Table::Numbers, hash.as_slice())
+}
+
+pub(crate) fn locate(
+    snapshot: &dyn Snapshot,
+    hash: B256,
+) -> Result<Option<BlockRef>, StorageError> {
+    Ok(number(snapshot, hash)?.map(|number| BlockRef { number, hash }))
+}
+
+pub(crate) fn header(snapshot: &dyn Snapshot, block: BlockRef) -> Result<Header, StorageError> {
+    read_existing(snapshot, Table::Headers, &block_key(block))
+}
+
+pub(crate) fn transactions(
+    snapshot: &dyn Snapshot,
+    block: BlockRef,
+) -> Result<Vec<TxRow>, StorageError> {
+    read_existing(snapshot, Table::Transactions, &block_key(block))
+}
+
+pub(crate) fn canonical_hash(
+    snapshot: &dyn Snapshot,
+    number: u64,
+) -> Result<Option<B256>, StorageError> {
+    read(snapshot, Table::Canonical, &number.to_be_bytes())
+}

@@ -1,0 +1,210 @@
+//! Which chain is canonical: moving the head, and dropping blocks.
+
+use std::time::Instant;
+
+use alloy_primitives::B256;
+
+use crate::{
+    blocks::{LookupRow, canonical_hash, delete_block, locate, transactions},
+    codec::{encode, meta},
+    engine::{Batch, Snapshot},
+    error::StorageError,
+    layer::Tree,
+    metrics,
+    storage::{BlockRef, Storage},
+    table::Table,
+};
+
+impl Storage {
+    /// The canonical head.
+    #[must_use]
+    pub fn head(&self) -> BlockRef {
+        self.core().tree.read().head
+    }
+
+    /// The newest block the consensus layer calls safe.
+    #[must_use]
+    pub fn safe(&self) -> Option<BlockRef> {
+        self.core().tree.read().safe
+    }
+
+    /// The newest block the consensus layer calls final.
+    #[must_use]
+    pub fn finalized(&self) -> Option<BlockRef> {
+        self.core().tree.read().finalized
+    }
+
+    /// The lowest block whose state can be read, and which can be the head.
+    #[must_use]
+    pub fn earliest_state(&self) -> BlockRef {
+        self.core().tree.read().floor
+    }
+
+    /// Whether the block's state can be read, and so whether it can be built on and be the head.
+    #[must_use]
+    pub fn has_state(&self, hash: B256) -> bool {
+        self.core().tree.read().usable(hash).is_some()
+    }
+
+    /// Makes a block the head and its ancestors canonical; whatever else was canonical above the fork no longer is.
+    ///
+    /// # Errors
+    /// [`StorageError::UnknownHead`] if the block is not stored, or lies further back than state is kept.
+    pub fn set_canonical(&self, hash: B256) -> Result<(), StorageError> {
+        let start = Instant::now();
+        let core = self.core();
+        let _writer = core.writer.lock();
+        let (head, new_head, branch) = {
+            let tree = core.tree.read();
+            let unknown = StorageError::UnknownHead(hash);
+            let Some(new_head) = tree.usable(hash) else { return Err(unknown) };
+            (tree.head, new_head, tree.branch(hash).ok_or(unknown)?)
+        };
+        if new_head == head {
+            return Ok(());
+        }
+        let snapshot = core.snapshot()?;
+        let mut added = vec![];
+        for block in branch {
+            if canonical_hash(&*snapshot, block.number)? == Some(block.hash) {
+                break;
+            }
+            added.push(block);
+        }
+        let fork = added.last().map_or(new_head.number, |lowest| lowest.number - 1);
+
+        let mut batch = Batch::default();
+        for number in fork + 1..=head.number {
+            uncanonize(&mut batch, &*snapshot, number)?;
+        }
+        for block in added {
+            batch.put(Table::Canonical, block.number.to_be_bytes(), encode(&block.hash));
+            for (index, tx) in (0..).zip(transactions(&*snapshot, block)?) {
+                let row = LookupRow { number: block.number, index };
+                batch.put(Table::Lookup, tx.hash, encode(&row));
+            }
+        }
+        batch.put(Table::Meta, meta::HEAD, encode(&new_head));
+        core.commit(batch)?;
+
+        core.tree.write().head = new_head;
+        metrics::head_moved(head.number.saturating_sub(fork) as usize, start.elapsed());
+        self.wake_flusher();
+        Ok(())
+    }
+
+    /// Remembers the newest safe block.
+    pub fn set_safe(&self, hash: B256) -> Result<(), StorageError> {
+        self.set_pointer(hash, meta::SAFE, |tree| &mut tree.safe)
+    }
+
+    /// Remembers the newest final block.
+    pub fn set_finalized(&self, hash: B256) -> Result<(), StorageError> {
+        self.set_pointer(hash, meta::FINALIZED, |tree| &mut tree.finalized)
+    }
+
+    fn set_pointer(
+        &self,
+        hash: B256,
+        key: &[u8],
+        pointer: impl Fn(&mut Tree) -> &mut Option<BlockRef>,
+    ) -> Result<(), StorageError> {
+        let core = self.core();
+        let _writer = core.writer.lock();
+        let block = locate(&*core.snapshot()?, hash)?.ok_or(StorageError::UnknownBlock(hash))?;
+        if *pointer(&mut core.tree.write()) == Some(block) {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        batch.put(Table::Meta, key, encode(&block));
+        core.commit(batch)?;
+        *pointer(&mut core.tree.write()) = Some(block);
+        Ok(())
+    }
+
+    /// Forgets a block and everything on top of it. Where the head is among them, their common parent becomes the head.
+    /// Returns the head.
+    pub fn drop_block(&self, hash: B256) -> Result<BlockRef, StorageError> {
+        let core = self.core();
+        let _writer = core.writer.lock();
+        let tree = core.tree.read();
+        let Some(block) = tree.usable(hash) else { return Err(StorageError::UnknownBlock(hash)) };
+        if block == tree.floor {
+            return Err(StorageError::TooDeep { number: block.number, base: tree.floor.number });
+        }
+        let doomed = tree.descendants(hash);
+        let gone = tree.select(|layer| doomed.contains(&layer.block.hash));
+        let head = if doomed.contains(&tree.head.hash) {
+            let parent = tree.parent(hash).and_then(|parent| tree.usable(parent));
+            parent.expect("a layer above the floor has a usable parent")
+        } else {
+            tree.head
+        };
+        drop(tree);
+        self.remove(&gone, head)
+    }
+
+    /// Forgets every block above this height, canonical or not. Returns the head.
+    pub fn revert_to(&self, number: u64) -> Result<BlockRef, StorageError> {
+        let core = self.core();
+        let _writer = core.writer.lock();
+        let tree = core.tree.read();
+        if number < tree.floor.number {
+            return Err(StorageError::TooDeep { number, base: tree.floor.number });
+        }
+        let gone = tree.select(|layer| layer.block.number > number);
+        let head = if tree.head.number <= number {
+            tree.head
+        } else if number == tree.floor.number {
+            tree.floor
+        } else {
+            tree.ancestor(tree.head.hash, number).expect("the head stands on the floor").block
+        };
+        drop(tree);
+        self.remove(&gone, head)
+    }
+
+    /// Deletes blocks that no others stand on. The caller holds the writer's lock.
+    fn remove(&self, gone: &[BlockRef], head: BlockRef) -> Result<BlockRef, StorageError> {
+        let core = self.core();
+        let snapshot = core.snapshot()?;
+        let mut batch = Batch::default();
+        for &block in gone {
+            if canonical_hash(&*snapshot, block.number)? == Some(block.hash) {
+                uncanonize(&mut batch, &*snapshot, block.number)?;
+            }
+            delete_block(&mut batch, block);
+        }
+        batch.put(Table::Meta, meta::HEAD, encode(&head));
+        let mut tree = core.tree.write();
+        let lost = |pointer: Option<BlockRef>| pointer.is_some_and(|block| gone.contains(&block));
+        let (safe_lost, finalized_lost) = (lost(tree.safe), lost(tree.finalized));
+        if safe_lost {
+            batch.delete(Table::Meta, meta::SAFE);
+        }
+        if finalized_lost {
+            batch.delete(Table::Meta, meta::FINALIZED);
+        }
+        core.commit(batch)?;
+        tree.remove(gone);
+        tree.head = head;
+        if safe_lost {
+            tree.safe = None;
+        }
+        if finalized_lost {
+            tree.finalized = None;
+        }
+        metrics::layers(tree.len());
+        Ok(head)
+    }
+}
+
+/// Deletes the canonical entry of a height and the lookups of its transactions.
+fn uncanonize(batch: &mut Batch, snapshot: &dyn Snapshot, number: u64) -> Result<(), StorageError> {
+    let Some(hash) = canonical_hash(snapshot, number)? else { return Ok(()) };
+    for tx in transactions(snapshot, BlockRef { number, hash })? {
+        batch.delete(Table::Lookup, tx.hash);
+    }
+    batch.delete(Table::Canonical, number.to_be_bytes());
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The handle, and what it shares.
+
+use std::{fmt, sync::Arc};
+
+use alloy_primitives::{B256, Bytes};
+use alloy_rlp::{RlpDecodable, RlpEncodable};
+use ethrex_trie::TrieUpdates;
+use ethrex_types::{Receipt, RecoveredBlock, StateDiff};
+use parking_lot::{Mutex, RwLock};
+
+use crate::{
+    engine::{Batch, Engine, Snapshot},
+    error::StorageError,
+    flush::Flusher,
+    layer::Tree,
+};
+
+/// A block by height and hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, RlpEncodable, RlpDecodable)]
+pub struct BlockRef {
+    /// Height.
+    pub number: u64,
+    /// Hash of the header.
+    pub hash: B256,
+}
+
+impl fmt::Display for BlockRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.number, self.hash)
+    }
+}
+
+/// Where a canonical transaction stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TxLocation {
+    /// The block.
+    pub block: BlockRef,
+    /// Position in the block.
+    pub index: usize,
+}
+
+/// An executed block, with all that is stored of it.
+#[derive(Debug, Clone)]
+pub struct NewBlock {
+    /// The block and the senders of its transactions.
+    pub block: RecoveredBlock,
+    /// One receipt per transaction.
+    pub receipts: Vec<Receipt>,
+    /// What the block changes in the state.
+    pub diff: StateDiff,
+    /// What that changes among the trie nodes.
+    pub trie: TrieUpdates,
+    /// What is needed to execute the block again without the state.
+    pub witness: Option<Bytes>,
+}
+
+/// The database of a node. Cheap to clone; the database closes with the last clone and the last view.
+///
+/// All methods block on the disk: asynchronous callers keep them off their own threads.
+#[derive(Clone)]
+pub struct Storage {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    // Stops, and so ends its share of the core, before the core goes.
+    flusher: Flusher,
+    core: Arc<Core>,
+}
+
+/// What the handle and the flush thread work on.
+pub(crate) struct Core {
+    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) tree: RwLock<Tree>,
+    /// Held while disk and tree change together. Always taken before the lock of the tree.
+    pub(crate) writer: Mutex<()>,
+    /// Held by whoever flushes. Always taken before the writer.
+    pub(crate) flushing: Mutex<()>,
+}
+
+impl Storage {
+    pub(crate) fn start(core: Core) -> Result<Self, StorageError> {
+        let core = Arc::new(core);
+        let flusher = Flusher::spawn(core.clone())?;
+        Ok(Self { shared: Arc::new(Shared { flusher, core }) })
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.shared.core
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
+        self.core().snapshot()
+    }
+
+    /// Lets the flush thread look whether there is work.
+    pub(crate) fn wake_flusher(&self) {
+        self.shared.flusher.wake();
+    }
+}
+
+impl Core {
+    pub(crate) fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
+        self.engine.snapshot().map_err(StorageError::Read)
+    }
+
+    pub(crate) fn commit(&self, batch: Batch) -> Result<(), StorageError> {
+        self.engine.commit(batch).map_err(StorageError::Write)
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tree = self.core().tree.read();
+        f.debug_struct("Storage")
+            .field("base", &tree.base)
+            .field("head", &tree.head)
+            .field("layers", &tree.len())
+            .finish_non_exhaustive()
+    }
+}

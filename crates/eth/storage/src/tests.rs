@@ -1,0 +1,654 @@
+//! The database against a naive model, through forks, reorgs, flushes, restarts and crashes.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use alloy_primitives::{Address, B256, Bytes, Signature, U256, keccak256};
+use ethrex_trie::{state_root_of, update_state, verify_proof};
+use ethrex_types::{
+    AccountDiff, AccountInfo, Block, ChainSpec, Genesis, GenesisAccount, Header, Receipt,
+    RecoveredBlock, SealedBlock, StateDiff, StateReader, Tx, TxType,
+    alloy_consensus::{Signed, TxLegacy},
+};
+use proptest::prelude::*;
+
+use crate::{
+    BlockRef, NewBlock, STATE_HISTORY, Storage, StorageError, StoredBlob,
+    engine::{Batch, Engine, EngineError, Snapshot, memory::Memory},
+    table::Table,
+};
+
+type State = BTreeMap<Address, (AccountInfo, BTreeMap<B256, U256>)>;
+
+fn chain() -> ChainSpec {
+    let mut genesis = Genesis::default();
+    genesis.config.chain_id = 9;
+    genesis.config.terminal_total_difficulty = Some(U256::ZERO);
+    genesis.config.shanghai_time = Some(0);
+    let rich = GenesisAccount { balance: U256::from(1000), ..Default::default() };
+    let contract = GenesisAccount {
+        code: Some(Bytes::from_static(&[0x60, 0x01])),
+        storage: Some([(B256::with_last_byte(1), B256::with_last_byte(7))].into()),
+        ..Default::default()
+    };
+    genesis.alloc = [(address(0), rich), (address(1), contract)].into();
+    ChainSpec::new(genesis).unwrap()
+}
+
+fn address(n: u8) -> Address {
+    Address::with_last_byte(n)
+}
+
+fn apply(state: &State, diff: &StateDiff) -> State {
+    let mut state = state.clone();
+    for (address, change) in &diff.accounts {
+        let Some(info) = change.info else {
+            state.remove(address);
+            continue;
+        };
+        let account = state.entry(*address).or_default();
+        account.0 = info;
+        if change.wiped {
+            account.1.clear();
+        }
+        for (slot, value) in &change.storage {
+            if value.is_zero() {
+                account.1.remove(slot)
+            } else {
+                account.1.insert(*slot, *value)
+            };
+        }
+    }
+    state
+}
+
+fn state_root(state: &State) -> B256 {
+    let accounts = state.iter().map(|(address, (info, storage))| {
+        (*address, AccountDiff { info: Some(*info), wiped: false, storage: storage.clone() })
+    });
+    state_root_of(&StateDiff { accounts: accounts.collect(), codes: BTreeMap::new() }).root
+}
+
+fn tx(height: u64, choice: u64) -> Tx {
+    let tx = TxLegacy { nonce: height / 2, gas_limit: choice, ..Default::default() };
+    Tx::Legacy(Signed::new_unhashed(tx, Signature::test_signature()))
+}
+
+/// What a block of the model changes: small numbers, so that blocks meet in accounts and slots.
+#[derive(Debug, Clone)]
+struct Plan {
+    accounts: Vec<(u8, Option<u64>, bool, Vec<(u8, u64)>)>,
+    code: Option<u8>,
+    tx: u64,
+    extra: u8,
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let slots = proptest::collection::vec((0u8..4, 0u64..3), 0..3);
+    let account =
+        (0u8..6, proptest::option::weighted(0.8, 0u64..5), proptest::bool::weighted(0.2), slots);
+    (
+        proptest::collection::vec(account, 0..4),
+        proptest::option::weighted(0.2, any::<u8>()),
+        0u64..3,
+        0u8..2,
+    )
+        .prop_map(|(accounts, code, tx, extra)| Plan { accounts, code, tx, extra })
+}
+
+impl Plan {
+    fn diff(&self) -> StateDiff {
+        let mut diff = StateDiff::default();
+        for (n, balance, wiped, slots) in &self.accounts {
+            let info = balance.map(|balance| {
+                let mut info = AccountInfo { balance: U256::from(balance), ..Default::default() };
+                if let Some(code) = self.code {
+                    let code = Bytes::from(vec![code, *n]);
+                    info.code_hash = keccak256(&code);
+                    diff.codes.insert(info.code_hash, code);
+                }
+                info
+            });
+            let storage = slots
+                .iter()
+                .map(|(slot, value)| (B256::with_last_byte(*slot), U256::from(*value)))
+                .collect();
+            diff.accounts.insert(address(*n), AccountDiff { info, wiped: *wiped, storage });
+        }
+        diff
+    }
+}
+
+struct Known {
+    block: BlockRef,
+    parent: B256,
+    state: State,
+    codes: BTreeMap<B256, Bytes>,
+    txs: Vec<B256>,
+}
+
+/// What the database should hold.
+struct Model {
+    known: HashMap<B256, Known>,
+    head: B256,
+    /// The height of the highest head so far, from which history counts.
+    highest: u64,
+}
+
+impl Model {
+    fn new(storage: &Storage) -> Self {
+        let chain = chain();
+        let diff = chain.genesis_diff();
+        let state = apply(&State::new(), &diff);
+        let header = chain.genesis_header(state_root(&state));
+        let block = BlockRef { number: 0, hash: header.hash_slow() };
+        assert_eq!(storage.canonical_hash(0).unwrap(), Some(block.hash));
+        let known = Known { block, parent: B256::ZERO, state, codes: diff.codes, txs: vec![] };
+        Self { known: HashMap::from([(block.hash, known)]), head: block.hash, highest: 0 }
+    }
+
+    fn lineage(&self, hash: B256) -> Vec<BlockRef> {
+        let next = |known: &&Known| self.known.get(&known.parent);
+        std::iter::successors(self.known.get(&hash), next).map(|known| known.block).collect()
+    }
+
+    fn canonical(&self) -> BTreeMap<u64, B256> {
+        self.lineage(self.head).into_iter().map(|block| (block.number, block.hash)).collect()
+    }
+
+    /// The blocks that stand on `floor`, newest first.
+    fn usable(&self, floor: BlockRef) -> Vec<BlockRef> {
+        let mut by_height: Vec<_> = self.known.values().collect();
+        by_height.sort_by_key(|known| known.block.number);
+        let mut hashes = HashSet::from([floor.hash]);
+        let mut usable = vec![floor];
+        for known in by_height {
+            if hashes.contains(&known.parent) {
+                hashes.insert(known.block.hash);
+                usable.push(known.block);
+            }
+        }
+        usable.sort_by_key(|block| (std::cmp::Reverse(block.number), block.hash));
+        usable
+    }
+
+    /// Forgets the blocks that a flush has given up.
+    fn follow_floor(&mut self, floor: BlockRef) {
+        let mut keep: HashSet<_> = self.usable(floor).into_iter().map(|block| block.hash).collect();
+        keep.extend(self.canonical().into_values());
+        self.known.retain(|hash, _| keep.contains(hash));
+    }
+
+    fn new_block(&self, storage: &Storage, parent: B256, plan: &Plan) -> (NewBlock, Known) {
+        let below = &self.known[&parent];
+        let number = below.block.number + 1;
+        let diff = plan.diff();
+        let view = storage.state_at(parent).unwrap().unwrap();
+        let update = update_state(&view, view.root(), &diff).unwrap();
+        let state = apply(&below.state, &diff);
+        assert_eq!(update.root, state_root(&state), "root of block {number}");
+
+        let mut block = Block::default();
+        block.header = Header {
+            number,
+            parent_hash: parent,
+            state_root: update.root,
+            extra_data: Bytes::from(vec![plan.extra]),
+            ..Default::default()
+        };
+        let mine = tx(number, plan.tx);
+        // No transaction is twice on one chain.
+        if !below.txs.contains(&mine.hash()) {
+            block.body.transactions.push(mine);
+        }
+        let txs: Vec<_> = block.body.transactions.iter().map(Tx::hash).collect();
+        let receipts = (1..=txs.len() as u64).map(|i| receipt(number * i)).collect();
+        let senders = txs.iter().map(|tx| Address::from_slice(&tx[..20])).collect();
+        let block = RecoveredBlock::new_unchecked(SealedBlock::seal(block), senders);
+        let block_ref = BlockRef { number, hash: block.sealed().hash() };
+        let mut codes = below.codes.clone();
+        codes.extend(diff.codes.clone());
+        let witness = plan.code.map(|code| Bytes::from(vec![code]));
+        let known = Known { block: block_ref, parent, state, codes, txs };
+        (NewBlock { block, receipts, diff, trie: update.nodes, witness }, known)
+    }
+
+    #[track_caller]
+    fn check(&self, storage: &Storage, thorough: bool) {
+        assert_eq!(storage.head().hash, self.head);
+        let canonical = self.canonical();
+        let head = storage.head().number;
+        for number in 0..head + 3 {
+            assert_eq!(
+                storage.canonical_hash(number).unwrap(),
+                canonical.get(&number).copied(),
+                "{number}"
+            );
+        }
+        for known in self.known.values() {
+            let (number, hash) = (known.block.number, known.block.hash);
+            let is_canonical = canonical.get(&number) == Some(&hash);
+            for (index, tx) in known.txs.iter().enumerate() {
+                let found = storage.tx_location(*tx).unwrap();
+                if is_canonical {
+                    assert_eq!(found.map(|at| (at.block, at.index)), Some((known.block, index)));
+                } else if let Some(at) = found {
+                    assert_eq!(canonical.get(&at.block.number), Some(&at.block.hash));
+                }
+            }
+            let recent = is_canonical && number + STATE_HISTORY >= self.highest;
+            if thorough || number + 20 >= head || number % 16 < 2 {
+                self.check_block(storage, known, recent);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check_block(&self, storage: &Storage, known: &Known, recent: bool) {
+        let BlockRef { number, hash } = known.block;
+        if number > 0 {
+            let block = storage.block(hash).unwrap().unwrap();
+            assert_eq!(block.sealed().block().header.hash_slow(), hash);
+            assert_eq!(
+                block.transactions().map(|(tx, _)| tx.hash()).collect::<Vec<_>>(),
+                known.txs
+            );
+            let expected: Vec<_> =
+                (1..=known.txs.len() as u64).map(|i| receipt(number * i)).collect();
+            assert_eq!(storage.receipts(hash).unwrap().unwrap(), expected);
+        }
+        let Some(view) = storage.state_at(hash).unwrap() else {
+            assert!(!recent, "no state at {number}");
+            assert!(!storage.has_state(hash));
+            return;
+        };
+        assert_eq!(view.root(), state_root(&known.state));
+        for block in self.lineage(hash) {
+            assert_eq!(view.block_hash(block.number).unwrap(), Some(block.hash));
+        }
+        assert_eq!(view.block_hash(number + 1).unwrap(), None);
+        for n in 0..7 {
+            let account = known.state.get(&address(n));
+            assert_eq!(
+                view.account(address(n)).unwrap(),
+                account.map(|account| account.0),
+                "{n} at {number}"
+            );
+            let slots: Vec<_> = (0..5).map(B256::with_last_byte).collect();
+            let proof = view.proof(address(n), &slots).unwrap();
+            let leaf = verify_proof(view.root(), keccak256(address(n)), &proof.proof).unwrap();
+            assert_eq!(leaf, proof.account.map(alloy_rlp::encode));
+            assert_eq!(proof.account.map(AccountInfo::from), account.map(|account| account.0));
+            for (slot, proven) in slots.iter().zip(proof.slots) {
+                let expected =
+                    account.and_then(|account| account.1.get(slot)).copied().unwrap_or_default();
+                assert_eq!(
+                    view.storage(address(n), *slot).unwrap(),
+                    expected,
+                    "{n} {slot} at {number}"
+                );
+                assert_eq!(proven.value, expected);
+            }
+            if let Some((info, _)) =
+                account.filter(|account| account.0.code_hash != AccountInfo::default().code_hash)
+            {
+                assert_eq!(
+                    view.code(info.code_hash).unwrap().as_ref(),
+                    known.codes.get(&info.code_hash)
+                );
+            }
+        }
+    }
+}
+
+fn receipt(gas: u64) -> Receipt {
+    Receipt {
+        tx_type: TxType::Legacy,
+        success: gas.is_multiple_of(3),
+        cumulative_gas_used: gas,
+        logs: vec![],
+    }
+}
+
+/// An engine that dies after a number of commits, as a machine may.
+#[derive(Clone)]
+struct Mortal {
+    memory: Memory,
+    left: Arc<AtomicUsize>,
+}
+
+impl Engine for Mortal {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
+        self.memory.snapshot()
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), EngineError> {
+        let left =
+            self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        match left {
+            Ok(_) => self.memory.commit(batch),
+            Err(_) => Err(signet_libmdbx::MdbxError::Panic.into()),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    /// Adds a block on one of the newest usable blocks.
+    Extend(prop::sample::Index, Plan),
+    /// Adds blocks on the head, and follows them.
+    Grow(u64, Plan),
+    /// Moves the head to one of the newest usable blocks.
+    Head(prop::sample::Index),
+    Drop(prop::sample::Index),
+    Revert(u64),
+    Flush,
+    Restart,
+    /// Grows until the engine dies after some commits, then restarts.
+    Crash(usize, Plan),
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        6 => (any::<prop::sample::Index>(), plan()).prop_map(|(at, plan)| Op::Extend(at, plan)),
+        4 => (1u64..60, plan()).prop_map(|(count, plan)| Op::Grow(count, plan)),
+        3 => any::<prop::sample::Index>().prop_map(Op::Head),
+        1 => any::<prop::sample::Index>().prop_map(Op::Drop),
+        1 => (0u64..20).prop_map(Op::Revert),
+        2 => Just(Op::Flush),
+        1 => Just(Op::Restart),
+        2 => (0usize..60, plan()).prop_map(|(commits, plan)| Op::Crash(commits, plan)),
+    ];
+    proptest::collection::vec(op, 1..30)
+}
+
+struct Run {
+    engine: Mortal,
+    storage: Storage,
+    model: Model,
+}
+
+impl Run {
+    fn new() -> Self {
+        let engine = Mortal { memory: Memory::default(), left: Arc::new(usize::MAX.into()) };
+        let storage = open(&engine);
+        let model = Model::new(&storage);
+        Self { engine, storage, model }
+    }
+
+    fn commit(&mut self, parent: B256, plan: &Plan) -> Result<B256, StorageError> {
+        let (block, known) = self.model.new_block(&self.storage, parent, plan);
+        let hash = known.block.hash;
+        self.storage.commit_block(block)?;
+        self.model.known.entry(hash).or_insert(known);
+        Ok(hash)
+    }
+
+    fn grow(&mut self, count: u64, plan: &Plan) -> Result<(), StorageError> {
+        for i in 0..count {
+            let mut plan = plan.clone();
+            // Not every block does the same.
+            plan.accounts.iter_mut().for_each(|account| account.0 = (account.0 + i as u8) % 6);
+            let hash = self.commit(self.model.head, &plan)?;
+            self.storage.set_canonical(hash)?;
+            self.model.head = hash;
+        }
+        Ok(())
+    }
+
+    fn usable(&mut self) -> Vec<BlockRef> {
+        // Nothing flushes behind our back while we choose.
+        self.storage.core().flush_due().unwrap();
+        let floor = self.storage.earliest_state();
+        self.model.follow_floor(floor);
+        self.model.usable(floor)
+    }
+
+    fn recent(&mut self, index: prop::sample::Index) -> BlockRef {
+        let usable = self.usable();
+        usable[index.index(usable.len().min(12))]
+    }
+
+    fn step(&mut self, op: Op) {
+        match op {
+            Op::Extend(at, plan) => {
+                let parent = self.recent(at);
+                self.commit(parent.hash, &plan).unwrap();
+            }
+            Op::Grow(count, plan) => self.grow(count, &plan).unwrap(),
+            Op::Head(at) => {
+                let head = self.recent(at);
+                self.storage.set_canonical(head.hash).unwrap();
+                self.model.head = head.hash;
+            }
+            Op::Drop(at) => {
+                let block = self.recent(at);
+                if block == self.storage.earliest_state() {
+                    let error = self.storage.drop_block(block.hash).unwrap_err();
+                    assert!(matches!(error, StorageError::TooDeep { .. }));
+                    return;
+                }
+                let doomed: HashSet<_> = self
+                    .model
+                    .known
+                    .keys()
+                    .copied()
+                    .filter(|hash| self.model.lineage(*hash).contains(&block))
+                    .collect();
+                if doomed.contains(&self.model.head) {
+                    self.model.head = self.model.known[&block.hash].parent;
+                }
+                let head = self.storage.drop_block(block.hash).unwrap();
+                assert_eq!(head.hash, self.model.head);
+                self.forget(&doomed);
+            }
+            Op::Revert(back) => {
+                self.usable();
+                let floor = self.storage.earliest_state().number;
+                let number = self.storage.head().number.saturating_sub(back).max(floor);
+                self.model.head = self.model.canonical()[&number];
+                let above = |known: &&Known| known.block.number > number;
+                let doomed =
+                    self.model.known.values().filter(above).map(|known| known.block.hash).collect();
+                let head = self.storage.revert_to(number).unwrap();
+                assert_eq!(head.hash, self.model.head);
+                self.forget(&doomed);
+            }
+            Op::Flush => self.storage.core().flush_due().unwrap(),
+            Op::Restart => self.restart(),
+            Op::Crash(commits, plan) => {
+                self.engine.left.store(commits, Ordering::SeqCst);
+                let _ = self.grow(60, &plan);
+                self.restart();
+                assert_eq!(self.storage.head().hash, self.model.head);
+            }
+        }
+        self.model.highest = self.model.highest.max(self.storage.head().number);
+        let floor = self.storage.earliest_state();
+        self.model.follow_floor(floor);
+    }
+
+    fn forget(&mut self, doomed: &HashSet<B256>) {
+        self.model.known.retain(|hash, _| !doomed.contains(hash));
+        for hash in doomed {
+            assert!(self.storage.block(*hash).unwrap().is_none());
+            assert!(self.storage.state_at(*hash).unwrap().is_none());
+            assert!(self.storage.witness(*hash).unwrap().is_none());
+        }
+    }
+
+    fn restart(&mut self) {
+        self.engine.left.store(usize::MAX, Ordering::SeqCst);
+        self.storage = open(&self.engine);
+    }
+}
+
+fn open(engine: &Mortal) -> Storage {
+    Storage::load(Box::new(engine.clone()), Path::new("test"), &chain()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_reads_as_the_model_says(ops in ops()) {
+        let mut run = Run::new();
+        for op in ops {
+            run.step(op);
+            run.model.check(&run.storage, false);
+        }
+        run.model.check(&run.storage, true);
+        run.restart();
+        run.model.check(&run.storage, true);
+    }
+}
+
+#[test]
+fn a_view_does_not_change_while_the_base_moves_under_it() {
+    let mut run = Run::new();
+    let plan = |i: u8| Plan {
+        accounts: vec![(i % 6, Some(u64::from(i)), i % 7 == 0, vec![(i % 4, u64::from(i))])],
+        code: None,
+        tx: 0,
+        extra: 0,
+    };
+    let mut views = vec![];
+    for i in 0..250u8 {
+        let hash = run.commit(run.model.head, &plan(i)).unwrap();
+        run.storage.set_canonical(hash).unwrap();
+        run.model.head = hash;
+        views.push((
+            run.storage.state_at(hash).unwrap().unwrap(),
+            run.model.known[&hash].state.clone(),
+        ));
+    }
+    run.storage.core().flush_due().unwrap();
+    assert!(run.storage.earliest_state().number >= 112);
+    for (view, state) in views {
+        for (address, (info, storage)) in &state {
+            assert_eq!(view.account(*address).unwrap(), Some(*info));
+            for (slot, value) in storage {
+                assert_eq!(view.storage(*address, *slot).unwrap(), *value);
+            }
+            let proof = view.proof(*address, &[]).unwrap();
+            verify_proof(view.root(), keccak256(address), &proof.proof).unwrap().unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_base_on_disk_holds_exactly_one_state() {
+    let mut run = Run::new();
+    for i in 0..200u8 {
+        let accounts = vec![
+            (
+                i % 6,
+                (i % 5 != 0).then_some(u64::from(i)),
+                i % 7 == 0,
+                vec![(i % 4, u64::from(i % 3))],
+            ),
+            ((i + 1) % 6, Some(1), false, vec![(i % 3, u64::from(i))]),
+        ];
+        run.grow(1, &Plan { accounts, code: None, tx: 0, extra: 0 }).unwrap();
+    }
+    run.storage.core().flush_due().unwrap();
+    let base = run.storage.core().tree.read().base;
+    assert_eq!(base.number, 64);
+
+    let state = &run.model.known[&base.hash].state;
+    let whole = StateDiff {
+        accounts: state
+            .iter()
+            .map(|(address, (info, storage))| {
+                let storage = storage.clone();
+                (*address, AccountDiff { info: Some(*info), wiped: false, storage })
+            })
+            .collect(),
+        codes: BTreeMap::new(),
+    };
+    let mut expected = Batch::default();
+    let nodes = state_root_of(&whole).nodes;
+    crate::flush::put_changes(&mut expected, &crate::layer::Changes::new(whole, nodes));
+    let fresh = Memory::default();
+    fresh.commit(expected).unwrap();
+    let rows = |engine: &dyn Engine| {
+        let mut rows = vec![];
+        let snapshot = engine.snapshot().unwrap();
+        for table in [Table::Accounts, Table::Slots, Table::AccountNodes, Table::StorageNodes] {
+            let collect = &mut |key: &[u8], row: &[u8]| {
+                rows.push((table, key.to_vec(), row.to_vec()));
+                true
+            };
+            snapshot.scan(table, &[], collect).unwrap();
+        }
+        rows
+    };
+    assert_eq!(rows(&run.engine), rows(&fresh));
+}
+
+#[test]
+fn a_block_on_an_unknown_or_given_up_parent_is_refused() {
+    let mut run = Run::new();
+    let nothing = Plan { accounts: vec![], code: None, tx: 0, extra: 0 };
+    let fork = Plan { extra: 1, ..nothing.clone() };
+    let genesis = run.model.head;
+    let (old, _) = run.model.new_block(&run.storage, genesis, &fork);
+    run.grow(160, &nothing).unwrap();
+    run.storage.core().flush_due().unwrap();
+    assert!(matches!(run.storage.commit_block(old), Err(StorageError::UnknownParent(_))));
+    assert!(matches!(run.storage.set_canonical(B256::ZERO), Err(StorageError::UnknownHead(_))));
+    assert!(matches!(run.storage.set_canonical(genesis), Err(StorageError::UnknownHead(_))));
+    assert!(matches!(run.storage.revert_to(3), Err(StorageError::TooDeep { .. })));
+    assert!(matches!(run.storage.set_safe(B256::ZERO), Err(StorageError::UnknownBlock(_))));
+}
+
+#[test]
+fn pointers_survive_a_restart_and_go_with_their_block() {
+    let mut run = Run::new();
+    run.grow(5, &Plan { accounts: vec![], code: None, tx: 0, extra: 0 }).unwrap();
+    let at = |run: &Run, number| run.storage.canonical_hash(number).unwrap().unwrap();
+    run.storage.set_finalized(at(&run, 2)).unwrap();
+    run.storage.set_safe(at(&run, 4)).unwrap();
+    run.restart();
+    assert_eq!(run.storage.finalized().unwrap().number, 2);
+    assert_eq!(run.storage.safe().unwrap().number, 4);
+    run.storage.revert_to(3).unwrap();
+    assert_eq!(run.storage.safe(), None);
+    run.restart();
+    assert_eq!((run.storage.safe(), run.storage.finalized().unwrap().number), (None, 2));
+}
+
+#[test]
+fn blobs_witnesses_and_the_journal_are_kept_until_deleted() {
+    let storage = Storage::memory(&chain()).unwrap();
+    let blob = |n: u8| StoredBlob {
+        versioned_hash: B256::repeat_byte(n),
+        data: Bytes::from(vec![n; 131_072]),
+    };
+    for number in [1, 255, 256] {
+        storage.put_blobs(number, &[blob(number as u8), blob(7)]).unwrap();
+    }
+    assert_eq!(storage.blobs(255).unwrap(), [blob(255), blob(7)]);
+    assert_eq!(storage.blobs(2).unwrap(), []);
+    storage.prune_blobs(256).unwrap();
+    assert_eq!(storage.blobs(255).unwrap(), []);
+    assert_eq!(storage.blobs(256).unwrap().len(), 2);
+
+    let entries =
+        [(B256::repeat_byte(2), Bytes::from_static(b"b")), (B256::repeat_byte(1), Bytes::new())];
+    storage.journal_put(&entries).unwrap();
+    assert_eq!(storage.journal().unwrap(), [entries[1].clone(), entries[0].clone()]);
+    storage.journal_delete(&[entries[1].0]).unwrap();
+    assert_eq!(storage.journal().unwrap(), [entries[0].clone()]);
+
+    storage.put_witness(B256::ZERO, Bytes::from_static(b"w")).unwrap();
+    assert_eq!(storage.witness(B256::ZERO).unwrap().unwrap(), b"w"[..]);
+    storage.delete_witnesses(&[B256::ZERO]).unwrap();
+    assert_eq!(storage.witness(B256::ZERO).unwrap(), None);
+}

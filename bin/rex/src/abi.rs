@@ -37,8 +37,13 @@ pub(crate) fn decode_result(signature: &str, data: &[u8]) -> Result<Option<Strin
     if function.outputs.is_empty() {
         return Ok(None);
     }
-    let values = function.abi_decode_output(data).wrap_err_with(|| {
-        format!("{} does not decode as the result of {signature:?}", hex::encode_prefixed(data))
+    ensure!(
+        !data.is_empty(),
+        "nothing was returned, where {signature:?} was to; is there a contract at the address?"
+    );
+    let values = function.abi_decode_output(data).map_err(|error| {
+        let data = hex::encode_prefixed(data);
+        eyre!("{data} does not decode as the result of {signature:?}: {error}")
     })?;
     Ok(Some(values.iter().map(show).collect::<Vec<_>>().join("\n")))
 }

@@ -92,7 +92,13 @@ async fn complete(
     request.set_max_priority_fee_per_gas(priority_fee);
     let gas = match args.gas_limit {
         Some(gas) => gas,
-        None => node.ask("estimate the gas", provider.estimate_gas(request.clone())).await?,
+        None => {
+            node.ask(
+                &format!("estimate the gas for {from}"),
+                provider.estimate_gas(request.clone()),
+            )
+            .await?
+        }
     };
     request.set_gas_limit(gas);
     Ok(request)

@@ -105,8 +105,10 @@ fn answer(stream: TcpStream, answers: &HashMap<String, Value>) {
     .unwrap();
 }
 
-fn result(value: Value) -> Value {
-    json!({ "result": value })
+fn result(value: impl Into<Value>) -> Value {
+    let mut answer = serde_json::Map::new();
+    answer.insert("result".to_owned(), value.into());
+    answer.into()
 }
 
 fn receipt(status: &str) -> Value {
@@ -209,7 +211,7 @@ fn the_reason_of_a_revert_is_named() {
     fails(
         &["send", ADDRESS, "deposit(address)", ADDRESS, "-k", KEY, "--rpc-url", &url],
         1,
-        &["estimate the gas: reverted: DepositIsZero"],
+        &["estimate the gas for", "reverted: DepositIsZero"],
     );
 }
 

@@ -1,1 +1,24 @@
-//! Admission, order, replacement and blob sidecars of pending transactions.
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod admit;
+mod best;
+mod blobs;
+pub mod config;
+mod error;
+mod intrinsic;
+pub mod journal;
+mod metrics;
+mod pool;
+mod pooled;
+mod price;
+mod view;
+
+pub use best::Best;
+pub use blobs::SidecarError;
+pub use config::PoolConfig;
+pub use error::{AddError, Refused};
+pub use journal::{Journal, JournalError, NoJournal};
+pub use pool::{Head, Pool};
+pub use pooled::PoolTx;
+pub use view::{BySender, Content, Status};

@@ -1,0 +1,68 @@
+//! What the pool must still know after a crash.
+
+use std::{error::Error, fmt::Debug, sync::Arc};
+
+use alloy_primitives::{B256, Bytes};
+use ethrex_storage::{Storage, StorageError};
+
+/// Keeps the transactions whose hash was handed out. A call returns when the change is durable.
+pub trait Journal: Debug + Send + Sync {
+    /// Keeps a transaction, with its sidecar, under its hash.
+    ///
+    /// # Errors
+    /// If it is not certain to be on disk.
+    fn put(&self, hash: B256, raw: &[u8]) -> Result<(), JournalError>;
+    /// Forgets transactions; unknown ones are no error.
+    ///
+    /// # Errors
+    /// If the change could not be written.
+    fn delete(&self, hashes: &[B256]) -> Result<(), JournalError>;
+    /// Everything kept, in no order.
+    ///
+    /// # Errors
+    /// If it could not be read.
+    fn load(&self) -> Result<Vec<(B256, Bytes)>, JournalError>;
+}
+
+/// The journal could not be read or written.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("transaction journal")]
+pub struct JournalError(#[source] pub Arc<dyn Error + Send + Sync>);
+
+/// Keeps nothing: for chains that live in memory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoJournal;
+
+impl Journal for NoJournal {
+    fn put(&self, _: B256, _: &[u8]) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn delete(&self, _: &[B256]) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn load(&self) -> Result<Vec<(B256, Bytes)>, JournalError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Journal for Storage {
+    fn put(&self, hash: B256, raw: &[u8]) -> Result<(), JournalError> {
+        Ok(self.journal_put(&[(hash, Bytes::copy_from_slice(raw))])?)
+    }
+
+    fn delete(&self, hashes: &[B256]) -> Result<(), JournalError> {
+        Ok(self.journal_delete(hashes)?)
+    }
+
+    fn load(&self) -> Result<Vec<(B256, Bytes)>, JournalError> {
+        Ok(self.journal()?)
+    }
+}
+
+impl From<StorageError> for JournalError {
+    fn from(fault: StorageError) -> Self {
+        Self(Arc::new(fault))
+    }
+}

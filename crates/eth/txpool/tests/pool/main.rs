@@ -1,0 +1,408 @@
+//! The pool as its callers see it.
+
+mod chain;
+
+use std::sync::Arc;
+
+use alloy_primitives::U256;
+use chain::{Memory, Wallet, World};
+use ethrex_txpool::{AddError, Journal, PoolConfig, Refused, Status};
+use ethrex_types::alloy_consensus::Transaction;
+
+#[track_caller]
+fn refused(result: Result<alloy_primitives::B256, AddError>, message: &str) {
+    match result {
+        Err(AddError::Refused(refused)) => assert_eq!(refused.to_string(), message),
+        other => panic!("{other:?} instead of a refusal"),
+    }
+}
+
+#[test]
+fn a_plain_transfer_becomes_ready() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    let hash = world.pool.add(wallet.transfer(0)).unwrap();
+    assert_eq!(world.pool.status(), Status { ready: 1, waiting: 0 });
+    assert_eq!(world.pool.pending_nonce(wallet.address()), Some(1));
+    assert_eq!(world.pool.get(hash).unwrap().sender(), wallet.address());
+    refused(world.pool.add(wallet.transfer(0)), "already known");
+}
+
+#[test]
+fn a_gap_waits_until_it_closes() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    world.pool.add(wallet.transfer(1)).unwrap();
+    assert_eq!(world.pool.status(), Status { ready: 0, waiting: 1 });
+    assert_eq!(world.pool.pending_nonce(wallet.address()), None);
+    world.pool.add(wallet.transfer(0)).unwrap();
+    assert_eq!(world.pool.status(), Status { ready: 2, waiting: 0 });
+    let (hashes, count) = world.pool.arrivals_since(0);
+    assert_eq!((hashes.len(), count), (2, 2), "both became ready, in order");
+    assert_eq!(world.nonces(0), [0, 1]);
+}
+
+#[test]
+fn refusals_speak_as_geth_does() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    world.state.nonce(wallet.address(), 5);
+    refused(world.pool.add(wallet.transfer(4)), "nonce too low: next nonce 5, tx nonce 4");
+
+    let poor = world.wallet(2);
+    world.state.balance(poor.address(), U256::from(1));
+    let cost = 21_000u128 * 2_000_000_000 + 1;
+    refused(
+        world.pool.add(poor.transfer(0)),
+        &format!(
+            "insufficient funds for gas * price + value: balance 1, tx cost {cost}, overshot {}",
+            cost - 1
+        ),
+    );
+    let gas = |gas| wallet.sign(|tx| tx.gas_limit = gas, 5);
+    refused(world.pool.add(gas(20_999)), "intrinsic gas too low: gas 20999, minimum needed 21000");
+    refused(world.pool.add(gas(30_000_001)), "exceeds block gas limit");
+    refused(
+        world.pool.add(gas(16_777_217)),
+        "transaction gas limit too high (cap: 16777216, tx: 16777217)",
+    );
+    refused(
+        world.pool.add(wallet.sign(|tx| tx.max_priority_fee_per_gas = u128::MAX, 5)),
+        "max priority fee per gas higher than max fee per gas",
+    );
+    refused(
+        world.pool.add(wallet.sign(|tx| tx.chain_id = 1, 5)),
+        "invalid sender: invalid chain id for signer: have 1 want 9",
+    );
+    refused(world.pool.add(wallet.transfer(u64::MAX)), "nonce has max value");
+    refused(
+        world.pool.add(wallet.sign(
+            |tx| {
+                tx.input = vec![1; 1_000].into();
+                tx.gas_limit = 60_999;
+            },
+            5,
+        )),
+        "insufficient gas for floor data gas cost: gas 60999, minimum needed 61000",
+    );
+    assert_eq!(world.pool.status(), Status::default());
+}
+
+#[test]
+fn junk_bytes_are_refused() {
+    let world = World::new();
+    refused(world.pool.add_raw(&[0x7e, 0xc0]), "transaction type not supported");
+    assert!(matches!(world.pool.add_raw(&[0xc0]), Err(AddError::Refused(Refused::Malformed(_)))));
+    assert!(matches!(world.pool.add_raw(&[]), Err(AddError::Refused(Refused::Malformed(_)))));
+}
+
+#[test]
+fn a_replacement_pays_a_tenth_more() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    let at = |fee: u128| {
+        wallet.sign(
+            |tx| {
+                tx.max_fee_per_gas = fee;
+                tx.max_priority_fee_per_gas = fee / 2;
+            },
+            0,
+        )
+    };
+    let first = world.pool.add(at(2_000_000_000)).unwrap();
+    refused(world.pool.add(at(2_199_999_999)), "replacement transaction underpriced");
+    let second = world.pool.add(at(2_200_000_000)).unwrap();
+    assert_eq!(world.pool.status().ready, 1);
+    assert!(world.pool.get(first).is_none());
+    assert_eq!(world.journal.hashes(), [second]);
+}
+
+#[test]
+fn a_sender_cannot_promise_more_than_it_has() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    let cost = U256::from(21_000u128 * 2_000_000_000 + 1);
+    world.state.balance(wallet.address(), cost + cost);
+    world.pool.add(wallet.transfer(0)).unwrap();
+    world.pool.add(wallet.transfer(1)).unwrap();
+    refused(
+        world.pool.add(wallet.transfer(2)),
+        &format!(
+            "insufficient funds for gas * price + value: balance {}, queued cost {}, tx cost {cost}, overshot {cost}",
+            cost + cost,
+            cost + cost
+        ),
+    );
+}
+
+#[test]
+fn a_contract_cannot_send_but_a_delegated_account_can() {
+    let world = World::new();
+    let (contract, delegated) = (world.wallet(1), world.wallet(2));
+    world.state.code(contract.address(), &[0x60, 0x00]);
+    let mut code = vec![0xef, 0x01, 0x00];
+    code.extend([7; 20]);
+    world.state.code(delegated.address(), &code);
+    refused(
+        world.pool.add(contract.transfer(0)),
+        &format!("sender not an eoa: address {}, len(code): 2", contract.address()),
+    );
+    world.pool.add(delegated.transfer(0)).unwrap();
+}
+
+#[test]
+fn a_mined_transaction_leaves_the_pool_and_the_journal() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    world.pool.add(wallet.transfer(0)).unwrap();
+    let next = world.pool.add(wallet.transfer(1)).unwrap();
+    world.state.nonce(wallet.address(), 1);
+    world.advance();
+    assert_eq!(world.nonces(0), [1]);
+    assert_eq!(world.journal.hashes(), [next]);
+}
+
+#[test]
+fn a_transaction_of_a_reorged_block_returns() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    let hash = world.pool.add(wallet.transfer(0)).unwrap();
+    let tx = world.pool.get(hash).unwrap().tx().clone();
+    world.state.nonce(wallet.address(), 1);
+    world.advance();
+    assert!(world.pool.get(hash).is_none());
+    world.state.nonce(wallet.address(), 0);
+    world.advance_after_reorg(vec![tx]);
+    assert!(world.pool.get(hash).is_some());
+    assert_eq!(world.journal.hashes(), [hash]);
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_restart() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    let kept = world.pool.add(wallet.transfer(1)).unwrap();
+    let mined = world.pool.add(wallet.transfer(0)).unwrap();
+    world.state.nonce(wallet.address(), 1);
+    let again = world.reopen();
+    assert!(again.pool.get(kept).is_some());
+    assert!(again.pool.get(mined).is_none(), "its nonce was used meanwhile");
+    assert_eq!(again.journal.hashes(), [kept]);
+}
+
+#[test]
+fn a_journal_that_fails_keeps_the_hash_back() {
+    let world = World::new();
+    world.journal.fail(true);
+    let wallet = world.wallet(1);
+    assert!(matches!(world.pool.add(wallet.transfer(0)), Err(AddError::Journal(_))));
+    assert_eq!(world.pool.status(), Status::default());
+    world.journal.fail(false);
+    world.pool.add(wallet.transfer(0)).unwrap();
+}
+
+#[test]
+fn a_full_pool_makes_room_for_who_pays_more() {
+    let config = PoolConfig { max_txs: 2, ..PoolConfig::standard() };
+    let world = World::with(config);
+    let (cheap, other, rich) = (world.wallet(1), world.wallet(2), world.wallet(3));
+    let first = world.pool.add(cheap.transfer(0)).unwrap();
+    let second = world.pool.add(cheap.transfer(1)).unwrap();
+    refused(world.pool.add(other.transfer(0)), "transaction underpriced");
+    let better = |wallet: &Wallet| wallet.sign(|tx| tx.max_fee_per_gas *= 2, 0);
+    let third = world.pool.add(better(&rich)).unwrap();
+    assert!(world.pool.get(second).is_none(), "the sender's last one left");
+    let mut kept = vec![first, third];
+    kept.sort();
+    assert_eq!(world.journal.hashes(), kept);
+}
+
+#[test]
+fn gaps_are_bounded_per_sender_and_in_all() {
+    let config = PoolConfig { max_waiting_per_sender: 2, max_waiting: 3, ..PoolConfig::standard() };
+    let world = World::with(config);
+    let (one, two) = (world.wallet(1), world.wallet(2));
+    world.pool.add(one.transfer(1)).unwrap();
+    world.pool.add(one.transfer(2)).unwrap();
+    refused(world.pool.add(one.transfer(3)), "account limit exceeded: pooled 2 txs");
+    world.pool.add(two.transfer(1)).unwrap();
+    refused(world.pool.add(two.transfer(2)), "txpool is full");
+    world.pool.add(one.transfer(0)).unwrap();
+    assert_eq!(world.pool.status(), Status { ready: 3, waiting: 1 });
+}
+
+#[test]
+fn the_best_order_is_by_tip_then_arrival_and_skips_whole_senders() {
+    let world = World::new();
+    let (a, b, c) = (world.wallet(1), world.wallet(2), world.wallet(3));
+    let tip = |wallet: &Wallet, tip: u128, nonce| {
+        wallet.sign(|tx| tx.max_priority_fee_per_gas = tip, nonce)
+    };
+    world.pool.add(tip(&a, 1, 0)).unwrap();
+    world.pool.add(tip(&a, 900, 1)).unwrap();
+    world.pool.add(tip(&b, 5, 0)).unwrap();
+    world.pool.add(tip(&c, 5, 0)).unwrap();
+    let senders: Vec<_> = world.pool.best(0, None).map(|tx| tx.sender()).collect();
+    assert_eq!(senders, [b.address(), c.address(), a.address(), a.address()]);
+
+    let mut best = world.pool.best(0, None);
+    best.nth(2).unwrap();
+    best.skip_sender();
+    assert!(best.next().is_none(), "the second of `a` cannot follow");
+    assert_eq!(world.pool.best(2_000_000_001, None).count(), 0, "none covers the base fee");
+}
+
+#[test]
+fn a_blob_transaction_needs_cell_proofs_on_osaka() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    let hash = world.pool.add(wallet.blob(0, 1)).unwrap();
+    let pooled = world.pool.get(hash).unwrap();
+    assert!(pooled.sidecar().unwrap().is_eip7594());
+    assert!(pooled.tx().is_blob());
+    refused(world.pool.add(wallet.blob(1, 0)), "unexpected sidecar version, want: 1, got: 0");
+    refused(
+        world.pool.add(wallet.blob_with_wrong_proof(1)),
+        "invalid blob sidecar: invalid KZG proof",
+    );
+    refused(world.pool.add(wallet.blob(2, 1)), "nonce too high: tx nonce 2, gapped nonce 1");
+    let fee = pooled.tx().max_fee_per_blob_gas().unwrap();
+    assert_eq!(world.pool.best(0, Some(fee + 1)).count(), 0);
+    assert_eq!(world.pool.best(0, Some(fee)).count(), 1);
+    // The sidecar is journalled too.
+    assert!(world.reopen().pool.get(hash).unwrap().sidecar().is_some());
+}
+
+#[test]
+fn a_reader_learns_of_arrivals() {
+    let world = World::new();
+    let mut arrivals = world.pool.subscribe();
+    assert!(!arrivals.has_changed().unwrap());
+    world.pool.add(world.wallet(1).transfer(0)).unwrap();
+    assert!(arrivals.has_changed().unwrap());
+    assert_eq!(*arrivals.borrow_and_update(), 1);
+    world.pool.add(world.wallet(1).transfer(2)).unwrap();
+    assert!(!arrivals.has_changed().unwrap(), "what waits is not announced");
+}
+
+mod model {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Add { wallet: u8, nonce: u64, fee: u128 },
+        Mine { wallet: u8 },
+        Remove { wallet: u8, nonce: u64 },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0u8..4, 0u64..8, 1u128..40).prop_map(|(wallet, nonce, fee)| Step::Add {
+                wallet,
+                nonce,
+                fee: fee * 100_000_000
+            }),
+            1 => (0u8..4).prop_map(|wallet| Step::Mine { wallet }),
+            1 => (0u8..4, 0u64..8).prop_map(|(wallet, nonce)| Step::Remove { wallet, nonce }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn limits_and_order_hold_whatever_happens(
+            steps in proptest::collection::vec(step(), 1..60)
+        ) {
+            let config = PoolConfig {
+                max_txs: 12,
+                max_waiting: 6,
+                max_waiting_per_sender: 3,
+                max_ready_per_sender: 5,
+                ..PoolConfig::standard()
+            };
+            let world = World::with(config.clone());
+            for step in steps {
+                match step {
+                    Step::Add { wallet, nonce, fee } => {
+                        let tx = world.wallet(wallet).sign(
+                            |tx| {
+                                tx.max_fee_per_gas = fee;
+                                tx.max_priority_fee_per_gas = fee / 3;
+                            },
+                            nonce,
+                        );
+                        let _ = world.pool.add(tx);
+                    }
+                    Step::Mine { wallet } => {
+                        let address = world.wallet(wallet).address();
+                        if world.pool.pending_nonce(address).is_some() {
+                            world.state.raise_nonce(address);
+                            world.advance();
+                        }
+                    }
+                    Step::Remove { wallet, nonce } => {
+                        let content = world.pool.content_from(world.wallet(wallet).address());
+                        let found = content
+                            .ready
+                            .values()
+                            .chain(content.waiting.values())
+                            .flatten()
+                            .find(|tx| tx.nonce() == nonce)
+                            .map(|tx| tx.hash());
+                        if let Some(hash) = found {
+                            world.pool.remove(hash);
+                        }
+                    }
+                }
+                check(&world, &config);
+            }
+        }
+    }
+
+    fn check(world: &World, config: &PoolConfig) {
+        let status = world.pool.status();
+        assert!(status.ready + status.waiting <= config.max_txs);
+        let content = world.pool.content();
+        let count = |side: &std::collections::BTreeMap<_, Vec<_>>| -> usize {
+            side.values().map(Vec::len).sum()
+        };
+        assert_eq!(count(&content.ready), status.ready);
+        assert_eq!(count(&content.waiting), status.waiting);
+        for (sender, txs) in &content.ready {
+            let first = world.state.nonce_of(*sender);
+            let nonces: Vec<_> = txs.iter().map(|tx| tx.nonce()).collect();
+            let expected: Vec<_> = (first..first + txs.len() as u64).collect();
+            assert_eq!(nonces, expected, "ready transactions follow the account's nonce");
+        }
+        let best: Vec<_> = world.pool.best(0, None).collect();
+        assert_eq!(best.len(), status.ready);
+        let mut journalled: Vec<_> = content
+            .ready
+            .values()
+            .chain(content.waiting.values())
+            .flatten()
+            .map(|tx| tx.hash())
+            .collect();
+        journalled.sort();
+        assert_eq!(world.journal.hashes(), journalled, "the journal holds what the pool holds");
+        // No sender's transaction comes before its predecessor, and no better offer was passed over.
+        for pair in best.windows(2) {
+            let tip = |at: usize| pair[at].tx().max_priority_fee_per_gas();
+            assert!(
+                pair[0].sender() == pair[1].sender() || tip(0) >= tip(1) || {
+                    // The better one was hidden behind its own predecessor.
+                    pair[1].nonce() > world.state.nonce_of(pair[1].sender())
+                }
+            );
+        }
+    }
+}
+
+#[test]
+fn a_journal_in_memory_is_a_journal() {
+    let journal: Arc<dyn Journal> = Arc::new(Memory::default());
+    journal.put(alloy_primitives::B256::ZERO, b"x").unwrap();
+    assert_eq!(journal.load().unwrap().len(), 1);
+}

@@ -4,6 +4,7 @@ pub(crate) mod mdbx;
 pub(crate) mod memory;
 
 use alloy_primitives::Bytes;
+use signet_libmdbx::{MdbxError, ReadError};
 
 use crate::table::Table;
 
@@ -33,12 +34,35 @@ pub(crate) trait Snapshot: Send + Sync {
 /// The engine failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// MDBX failed to write or to begin a transaction.
+    /// The operating system refused something.
     #[error(transparent)]
-    Mdbx(#[from] signet_libmdbx::MdbxError),
+    System(std::io::Error),
+    /// MDBX refused something.
+    #[error(transparent)]
+    Mdbx(MdbxError),
     /// MDBX failed to read.
     #[error(transparent)]
-    Read(#[from] signet_libmdbx::ReadError),
+    Read(#[from] ReadError),
+}
+
+impl From<MdbxError> for EngineError {
+    fn from(error: MdbxError) -> Self {
+        match error {
+            MdbxError::Other(code) => Self::System(std::io::Error::from_raw_os_error(code)),
+            error => Self::Mdbx(error),
+        }
+    }
+}
+
+impl EngineError {
+    /// Whether opening failed because somebody else has the database open.
+    pub(crate) fn is_in_use(&self) -> bool {
+        match self {
+            Self::System(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+            Self::Mdbx(error) => *error == MdbxError::Busy,
+            Self::Read(_) => false,
+        }
+    }
 }
 
 /// Writes that belong together.

@@ -209,7 +209,9 @@ pub(crate) fn put_changes(batch: &mut Batch, changes: &Changes) {
 
 fn key(write: &Write) -> &[u8] {
     match write {
-        Write::Put(key, _) | Write::Delete(key) => key,
-        Write::DeletePrefix(key) | Write::DeleteBefore(key) => key,
+        Write::Put(key, _)
+        | Write::Delete(key)
+        | Write::DeletePrefix(key)
+        | Write::DeleteBefore(key) => key,
     }
 }

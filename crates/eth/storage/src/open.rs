@@ -5,12 +5,11 @@ use std::path::Path;
 use ethrex_trie::{StateUpdate, state_root_of};
 use ethrex_types::{Block, ChainSpec, RecoveredBlock, SealedBlock, StateDiff};
 use parking_lot::{Mutex, RwLock};
-use signet_libmdbx::MdbxError;
 
 use crate::{
     blocks::put_block,
     codec::{Base, Identity, LayerRow, decode, encode, meta, read, read_existing},
-    engine::{Batch, Engine, EngineError, mdbx::Mdbx, memory::Memory},
+    engine::{Batch, Engine, mdbx::Mdbx, memory::Memory},
     error::StorageError,
     flush::put_changes,
     layer::{Changes, Tree},
@@ -28,7 +27,7 @@ impl Storage {
         let create = std::fs::create_dir_all(path);
         create.map_err(|source| StorageError::Directory { path: path.to_owned(), source })?;
         let engine = Mdbx::open(path).map_err(|source| match source {
-            EngineError::Mdbx(MdbxError::Busy) => StorageError::InUse(path.to_owned()),
+            source if source.is_in_use() => StorageError::InUse(path.to_owned()),
             source => StorageError::Open { path: path.to_owned(), source },
         })?;
         Self::load(Box::new(engine), path, chain)

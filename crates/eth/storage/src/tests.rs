@@ -80,10 +80,13 @@ fn tx(height: u64, choice: u64) -> Tx {
     Tx::Legacy(Signed::new_unhashed(tx, Signature::test_signature()))
 }
 
+/// Account, balance (or that it is gone), whether its storage is wiped, and values of slots.
+type PlannedAccount = (u8, Option<u64>, bool, Vec<(u8, u64)>);
+
 /// What a block of the model changes: small numbers, so that blocks meet in accounts and slots.
 #[derive(Debug, Clone)]
 struct Plan {
-    accounts: Vec<(u8, Option<u64>, bool, Vec<(u8, u64)>)>,
+    accounts: Vec<PlannedAccount>,
     code: Option<u8>,
     tx: u64,
     extra: u8,
@@ -194,14 +197,14 @@ impl Model {
         let state = apply(&below.state, &diff);
         assert_eq!(update.root, state_root(&state), "root of block {number}");
 
-        let mut block = Block::default();
-        block.header = Header {
+        let header = Header {
             number,
             parent_hash: parent,
             state_root: update.root,
             extra_data: Bytes::from(vec![plan.extra]),
             ..Default::default()
         };
+        let mut block = Block { header, body: Default::default() };
         let mine = tx(number, plan.tx);
         // No transaction is twice on one chain.
         if !below.txs.contains(&mine.hash()) {
@@ -513,7 +516,12 @@ proptest! {
 fn a_view_does_not_change_while_the_base_moves_under_it() {
     let mut run = Run::new();
     let plan = |i: u8| Plan {
-        accounts: vec![(i % 6, Some(u64::from(i)), i % 7 == 0, vec![(i % 4, u64::from(i))])],
+        accounts: vec![(
+            i % 6,
+            Some(u64::from(i)),
+            i.is_multiple_of(7),
+            vec![(i % 4, u64::from(i))],
+        )],
         code: None,
         tx: 0,
         extra: 0,
@@ -549,8 +557,8 @@ fn the_base_on_disk_holds_exactly_one_state() {
         let accounts = vec![
             (
                 i % 6,
-                (i % 5 != 0).then_some(u64::from(i)),
-                i % 7 == 0,
+                (!i.is_multiple_of(5)).then_some(u64::from(i)),
+                i.is_multiple_of(7),
                 vec![(i % 4, u64::from(i % 3))],
             ),
             ((i + 1) % 6, Some(1), false, vec![(i % 3, u64::from(i))]),

@@ -117,6 +117,7 @@ fn what_was_acknowledged_survives_kill_9() {
                 break;
             }
         }
+        message(Storage::open(dir.path(), &chain(9, 0)), &["in use"]);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(acknowledged >= goal, "the child failed");

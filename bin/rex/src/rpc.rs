@@ -48,12 +48,17 @@ impl Endpoint {
         let url = url.unwrap_or_else(|| default.parse().expect("the default is a URL"));
         ensure!(
             matches!(url.scheme(), "http" | "https"),
-            "{flag}: the scheme of {url} is not http or https"
+            "{flag}: {:?} is not a scheme rex speaks; an address starts with http:// or https://",
+            url.scheme()
         );
-        let client = Client::builder()
-            .timeout(REQUEST_TIMEOUT)
+        let mut client = Client::builder().timeout(REQUEST_TIMEOUT);
+        if url.scheme() == "http" {
+            // Without this the client reads the system's certificates, and fails on a machine that has none.
+            client = client.tls_certs_only([]);
+        }
+        let client = client
             .build()
-            .wrap_err("set up the HTTP client")?;
+            .wrap_err_with(|| format!("set up the connection to {} ({flag})", origin(&url)))?;
         let name = format!("{} ({flag})", origin(&url));
         let provider =
             ProviderBuilder::new().disable_recommended_fillers().connect_reqwest(client, url);

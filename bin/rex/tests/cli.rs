@@ -30,6 +30,8 @@ fn rex(args: &[&str]) -> Done {
     for name in ["RPC_URL", "L1_RPC_URL", "PRIVATE_KEY", "BRIDGE_ADDRESS"] {
         command.env_remove(name);
     }
+    // A bare machine has no certificates; plain HTTP must not ask for them.
+    command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
     let output = command.env("NO_PROXY", "127.0.0.1").args(args).output().unwrap();
     Done {
         code: output.status.code().unwrap(),

@@ -63,7 +63,8 @@ impl PoolTx {
         }
         let tx = PooledTx::decode_2718(&mut raw).map_err(|error| match error {
             Eip2718Error::RlpError(error) => Refused::Malformed(error),
-            _ => Rejected::UnsupportedType.into(),
+            // The only other answer: no kind without a type byte, thus no legacy transaction.
+            _ => Refused::Malformed(alloy_rlp::Error::Custom("not a legacy transaction")),
         })?;
         if raw.is_empty() { Ok(tx) } else { Err(Refused::TrailingBytes) }
     }

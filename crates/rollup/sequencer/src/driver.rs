@@ -12,9 +12,7 @@ use alloy_rlp::Encodable;
 use ethrex_chain::{BuildError, Chain, ChainError, Prepared};
 use ethrex_l1::Update;
 use ethrex_protocol::{
-    contracts::CommonBridge::PrivilegedTxSent,
-    deposit::{MessageOutOfRange, PrivilegedMessage},
-    fee::FeeConfig,
+    contracts::CommonBridge::PrivilegedTxSent, deposit::PrivilegedMessage, fee::FeeConfig,
 };
 use ethrex_stateless::ValidateError;
 use ethrex_stf::BlockAttributes;
@@ -29,8 +27,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CheckOutcome, Checker, Culprit, DepositError, Deposits, Filled, Pipeline, culprit, fill,
-    metrics,
+    CheckOutcome, Checker, Culprit, DepositError, Deposits, Filled, Inbox, InboxError, Pipeline,
+    culprit, fill, inbox::News, metrics,
 };
 
 /// Failed checks in a row that no transaction explains, after which the sequencer gives up.
@@ -68,9 +66,9 @@ pub enum SequencerError {
     /// L1's messages cannot be followed.
     #[error(transparent)]
     Deposit(#[from] DepositError),
-    /// A message is larger than an L2 transaction can express.
-    #[error("L1 message cannot be expressed on L2")]
-    Message(#[from] MessageOutOfRange),
+    /// News from L1 could not be stored.
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
     /// A message of L1 finds no room in an empty block.
     #[error("L1 message {0} does not fit into an empty block; raise the block gas limit")]
     StuckMessage(u64),
@@ -104,6 +102,7 @@ pub struct Sequencer {
     chain: Chain,
     pool: Pool,
     config: SequencerConfig,
+    inbox: Inbox,
     deposits: Deposits,
     pipeline: Pipeline,
     checker: Checker,
@@ -132,6 +131,7 @@ impl Sequencer {
         chain: Chain,
         pool: Pool,
         config: SequencerConfig,
+        inbox: Inbox,
         (deposits, pipeline): (Deposits, Pipeline),
         checker: Checker,
     ) -> Self {
@@ -139,6 +139,7 @@ impl Sequencer {
             chain,
             pool,
             config,
+            inbox,
             deposits,
             pipeline,
             checker,
@@ -149,22 +150,20 @@ impl Sequencer {
     }
 
     fn on_l1(&mut self, update: Update<PrivilegedTxSent>) -> Result<(), SequencerError> {
-        match update {
-            Update::Read { events, .. } => {
-                for event in events {
-                    let message =
-                        PrivilegedMessage::from_event(self.chain.spec().chain_id(), &event.event)?;
+        match self.inbox.take(update)? {
+            News::Arrived(messages) => {
+                for (message, l1_block) in messages {
                     tracing::info!(
                         id = message.transaction_id,
-                        l1_block = event.at.block,
+                        l1_block,
                         value = %message.value,
                         recipient = ?message.eth_recipient(),
                         "read message from L1"
                     );
-                    self.deposits.push(message, event.at.block)?;
+                    self.deposits.push(message, l1_block)?;
                 }
             }
-            Update::Reorganised { to } => {
+            News::Reorganised { to } => {
                 tracing::warn!(to, "L1 was reorganised; reading its messages again");
                 self.deposits.reorganised(to)?;
             }

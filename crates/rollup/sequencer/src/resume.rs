@@ -2,9 +2,9 @@
 
 use ethrex_chain::Chain;
 use ethrex_storage::StorageError;
-use ethrex_types::alloy_consensus::Transaction;
+use ethrex_store::StoreError;
 
-use crate::{Deposits, Pipeline};
+use crate::{DepositError, Deposits, Inbox, Pipeline};
 
 /// Number of the first L1 message that the published chain has not executed.
 ///
@@ -30,20 +30,36 @@ pub fn next_message_id(chain: &Chain, known: Option<(u64, u64)>) -> Result<u64, 
             .filter_map(|tx| tx.as_privileged().filter(|message| message.chain_id == own))
             .last();
         if let Some(message) = last {
-            return Ok(message.nonce() + 1);
+            return Ok(message.nonce + 1);
         }
         hash = header.parent_hash;
     }
 }
 
-/// The machines at the place where the published chain stands. Blocks that were built but never published are forgotten.
+/// Why the machines could not be put where the chain stands.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The chain's database failed.
+    #[error("read the chain")]
+    Storage(#[from] StorageError),
+    /// The store failed.
+    #[error("read stored messages of L1")]
+    Store(#[from] StoreError),
+    /// The stored messages have a gap: the store is damaged.
+    #[error("stored messages of L1")]
+    Deposit(#[from] DepositError),
+}
+
+/// The machines at the place where the published chain stands, with the messages an earlier run has read. Blocks that were
+/// built but never published are forgotten.
 ///
 /// # Errors
-/// If the database fails.
-pub fn resume(
-    chain: &Chain,
-    known: Option<(u64, u64)>,
-) -> Result<(Deposits, Pipeline), StorageError> {
-    let next = next_message_id(chain, known)?;
-    Ok((Deposits::resume(next), Pipeline::resume(chain.head().hash())))
+/// If a database fails.
+pub fn resume(chain: &Chain, inbox: &Inbox) -> Result<(Deposits, Pipeline), ResumeError> {
+    let mut deposits = Deposits::resume(next_message_id(chain, None)?);
+    // No limit: reading pauses while the queue is full, so what is stored and not executed is bounded.
+    for queued in inbox.messages_from(deposits.next_for_block(), usize::MAX)? {
+        deposits.push(queued.message, queued.l1_block.0)?;
+    }
+    Ok((deposits, Pipeline::resume(chain.head().hash())))
 }

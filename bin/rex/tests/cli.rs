@@ -10,8 +10,13 @@ use std::{
     thread,
 };
 
-use alloy_sol_types::SolError;
-use ethrex_protocol::contracts::CommonBridge::DepositIsZero;
+use alloy_primitives::{Address, U256};
+use alloy_sol_types::{SolError, SolEvent};
+use ethrex_protocol::{
+    contracts::CommonBridge::{DepositIsZero, PrivilegedTxSent},
+    deposit::PrivilegedMessage,
+    messages::L1Message,
+};
 use serde_json::{Value, json};
 
 const KEY: &str = "0xbcdf20249abf0ed6d944c0288fad489e33f66b3960d9e6229c1cd214ed3bbe31";
@@ -225,6 +230,84 @@ fn a_deposit_to_no_contract_is_not_sent() {
         1,
         &["is not the bridge", "--l1-rpc-url"],
     );
+}
+
+#[test]
+fn a_deposit_prints_its_hash_on_the_rollup() {
+    let (chain_id, bridge): (u64, Address) = (9, ADDRESS.parse().unwrap());
+    let message = PrivilegedMessage::eth_deposit(chain_id, 4, bridge, U256::from(5));
+    let event = PrivilegedTxSent {
+        l1From: bridge,
+        from: message.from,
+        to: message.to,
+        transactionId: U256::from(message.transaction_id),
+        value: message.value,
+        gasLimit: U256::from(message.gas_limit),
+        data: message.data.clone(),
+    };
+    let log = event.encode_log_data();
+    let mut receipt = receipt("0x1");
+    receipt["logs"] = json!([{
+        "address": ADDRESS, "topics": log.topics(), "data": log.data, "blockHash": HASH, "blockNumber": "0xc",
+        "transactionHash": HASH, "transactionIndex": "0x0", "logIndex": "0x0", "removed": false,
+    }]);
+    let mut answers = sending("0x1");
+    answers.retain(|(method, _)| *method != "eth_getTransactionReceipt");
+    answers.extend([
+        ("eth_getTransactionReceipt", result(receipt)),
+        ("eth_getCode", result("0x60")),
+        ("eth_call", result(format!("0x{chain_id:064x}"))),
+    ]);
+    let url = node(&answers);
+    prints(
+        &["l2", "deposit", "5", ADDRESS, "-k", KEY, "--l1-rpc-url", &url],
+        &format!(
+            "transaction {HASH}\nblock       12\ngas used    21000\nL2 hash     {}",
+            message.hash()
+        ),
+    );
+}
+
+/// A claim of 5 wei out of batch 3, on an L1 that has verified batches up to `verified`.
+fn claim(verified: u64, amount: &str) -> Done {
+    let message_id = U256::from(8);
+    let withdrawn = L1Message::eth_withdrawal(ADDRESS.parse().unwrap(), U256::from(5), message_id);
+    let proof = json!([{
+        "batch_number": 3, "message_id": message_id, "message_hash": withdrawn.leaf(), "merkle_proof": [HASH],
+    }]);
+    let l2 = node(&[("ethrex_getL1MessageProof", result(proof))]);
+    let mut answers = sending("0x1");
+    answers.push(("eth_getCode", result("0x60")));
+    // Answers both who the proposer is and how far it has verified.
+    answers.push(("eth_call", result(format!("0x{verified:064x}"))));
+    let l1 = node(&answers);
+    let endpoints = ["--l1-rpc-url", &l1, "--rpc-url", &l2];
+    rex(&[&["l2", "claim-withdraw", amount, HASH, ADDRESS, "-k", KEY][..], &endpoints].concat())
+}
+
+#[test]
+fn a_withdrawal_of_a_verified_batch_is_claimed() {
+    let done = claim(3, "5");
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.ends_with("claimed     5\n"), "{}", done.stdout);
+}
+
+#[test]
+fn a_claim_before_verification_says_how_far_l1_is() {
+    let done = claim(2, "5");
+    assert_eq!(done.code, 1);
+    assert!(
+        done.stderr.contains("in batch 3 and L1 has verified batches up to 2"),
+        "{}",
+        done.stderr
+    );
+}
+
+#[test]
+fn a_claim_of_another_amount_is_not_sent() {
+    let done = claim(3, "6");
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("withdraws no 6 wei"), "{}", done.stderr);
 }
 
 #[test]

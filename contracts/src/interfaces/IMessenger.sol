@@ -9,13 +9,7 @@ interface IMessenger {
     /// @notice A message to another rollup. Its hash is keccak256(this chain's id || from || to || txId || value ||
     /// gasLimit || keccak256(data)), which is also the hash of the privileged transaction at the destination.
     event L2Message(
-        uint256 indexed chainId,
-        address from,
-        address to,
-        uint256 value,
-        uint256 gasLimit,
-        uint256 txId,
-        bytes data
+        uint256 indexed chainId, address from, address to, uint256 value, uint256 gasLimit, uint256 txId, bytes data
     );
 
     error NotBridge(address caller);

@@ -13,7 +13,8 @@ import {BalanceDiff} from "../interfaces/BatchTypes.sol";
 import {ICommonBridge} from "../interfaces/ICommonBridge.sol";
 import {ICommonBridgeL2} from "../interfaces/ICommonBridgeL2.sol";
 import {IOnChainProposer} from "../interfaces/IOnChainProposer.sol";
-import {ALIAS_OFFSET, ETH_TOKEN, L2_BRIDGE, L2_PROXY_ADMIN} from "../lib/Constants.sol";
+import {ETH_TOKEN, L2_BRIDGE, L2_PROXY_ADMIN} from "../lib/Constants.sol";
+import {Messages} from "../lib/Messages.sol";
 import {RollingHash} from "../lib/RollingHash.sol";
 
 /// @title Moves ETH and messages between L1 and the rollup
@@ -102,7 +103,7 @@ contract CommonBridge is
         uint256 withdrawalMessageId,
         bytes32[] calldata withdrawalProof
     ) external override whenNotPaused nonReentrant {
-        bytes32 message = keccak256(abi.encodePacked(ETH_TOKEN, ETH_TOKEN, msg.sender, claimedAmount));
+        bytes32 message = Messages.withdrawal(ETH_TOKEN, ETH_TOKEN, msg.sender, claimedAmount);
         _requireWithdrawal(message, withdrawalBatchNumber, withdrawalMessageId, withdrawalProof);
         require(!claimedWithdrawalIDs[withdrawalMessageId], WithdrawalAlreadyClaimed(withdrawalMessageId));
         claimedWithdrawalIDs[withdrawalMessageId] = true;
@@ -231,11 +232,8 @@ contract CommonBridge is
         require(message.gasLimit <= MAX_MESSAGE_GAS, MessageGasTooHigh(message.gasLimit, MAX_MESSAGE_GAS));
         require(message.data.length <= MAX_MESSAGE_DATA, MessageDataTooLong(message.data.length, MAX_MESSAGE_DATA));
         uint256 id = transactionId++;
-        bytes32 hash = keccak256(
-            abi.encodePacked(
-                CHAIN_ID, from, message.to, id, message.value, message.gasLimit, keccak256(message.data)
-            )
-        );
+        bytes32 hash =
+            Messages.privilegedHash(CHAIN_ID, from, message.to, id, message.value, message.gasLimit, message.data);
         _queue.push(hash);
         privilegedTxDeadline[hash] = block.timestamp + PRIVILEGED_TX_MAX_WAIT_BEFORE_INCLUSION;
         emit PrivilegedTxSent(msg.sender, from, message.to, id, message.value, message.gasLimit, message.data);
@@ -247,9 +245,7 @@ contract CommonBridge is
         if (msg.sender == tx.origin) return msg.sender;
         bytes memory code = msg.sender.code;
         if (code.length == DELEGATION_LENGTH && bytes3(code) == DELEGATION_PREFIX) return msg.sender;
-        unchecked {
-            return address(uint160(msg.sender) + ALIAS_OFFSET);
-        }
+        return Messages.aliased(msg.sender);
     }
 
     /// @dev L2 charges a privileged transaction nothing, so its gas is paid here.
@@ -266,7 +262,7 @@ contract CommonBridge is
         require(root != bytes32(0), WithdrawalsNotPublished(batchNumber));
         uint256 lastVerified = IOnChainProposer(ON_CHAIN_PROPOSER).lastVerifiedBatch();
         require(batchNumber <= lastVerified, BatchNotVerified(batchNumber, lastVerified));
-        bytes32 leaf = keccak256(abi.encodePacked(L2_BRIDGE, message, messageId));
+        bytes32 leaf = Messages.leaf(message, messageId);
         require(MerkleProof.verifyCalldata(proof, root, leaf), InvalidWithdrawalProof());
     }
 

@@ -4,6 +4,7 @@ pragma solidity =0.8.31;
 import {ICommonBridgeL2} from "../interfaces/ICommonBridgeL2.sol";
 import {IMessenger} from "../interfaces/IMessenger.sol";
 import {ETH_TOKEN, L2_MESSENGER} from "../lib/Constants.sol";
+import {Messages} from "../lib/Messages.sol";
 
 /// @title The rollup's end of the bridge
 /// @dev Lives behind the system proxy at 0x…ffff. Burned ETH accumulates at address zero.
@@ -36,7 +37,7 @@ contract CommonBridgeL2 is ICommonBridgeL2 {
 
     function _sendToL1(address sender, address receiverOnL1) private {
         emit WithdrawalInitiated(sender, receiverOnL1, msg.value);
-        bytes32 message = keccak256(abi.encodePacked(ETH_TOKEN, ETH_TOKEN, receiverOnL1, msg.value));
+        bytes32 message = Messages.withdrawal(ETH_TOKEN, ETH_TOKEN, receiverOnL1, msg.value);
         IMessenger(L2_MESSENGER).sendMessageToL1(message);
     }
 }

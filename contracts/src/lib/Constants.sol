@@ -11,5 +11,3 @@ address constant L2_BRIDGE = address(0xffff);
 address constant L2_MESSENGER = address(0xfffe);
 // Admin of every system proxy on L2; has no code and no key, so only a privileged transaction acts as it.
 address constant L2_PROXY_ADMIN = address(0xf000);
-// Added to the address of an L1 contract when it acts on L2, where other code may live at its address.
-uint160 constant ALIAS_OFFSET = uint160(0xEe110000000000000000000000000000000011Ff);

@@ -3,7 +3,10 @@
 //! Blocks come when [`FakeL1::mine`] is called, transactions get lost when [`FakeL1::lose`] is, and the whole chain
 //! goes away with [`FakeL1::set_down`]. Contracts are Rust values ([`Contract`]).
 
+mod settlement;
+
 use std::{
+    any::Any,
     collections::{BTreeMap, HashMap},
     fmt,
     sync::Arc,
@@ -19,6 +22,8 @@ use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tower::Service;
+
+pub use settlement::{SETTLEMENT, SettlementModel, state_root};
 
 use crate::client::Client;
 
@@ -46,6 +51,8 @@ pub trait Contract: fmt::Debug + Send {
     fn run(&mut self, call: &Call) -> Ran;
     /// A copy with the same state.
     fn copy(&self) -> Box<dyn Contract>;
+    /// The value, for a test to look into.
+    fn as_any(&self) -> &dyn Any;
 }
 
 #[derive(Debug, Clone)]
@@ -154,6 +161,16 @@ impl FakeL1 {
     /// Puts a contract at an address, in the newest state.
     pub fn install(&self, at: Address, contract: impl Contract + 'static) {
         self.0.lock().newest_mut().contracts.insert(at, Box::new(contract));
+    }
+
+    /// Looks into a contract, in the newest state.
+    ///
+    /// # Panics
+    /// If there is none, or it is no `C`.
+    pub fn inspect<C: Contract + 'static, T>(&self, at: Address, look: impl FnOnce(&C) -> T) -> T {
+        let inner = self.0.lock();
+        let contract = inner.newest().contracts.get(&at).expect("a contract is installed there");
+        look(contract.as_any().downcast_ref().expect("the contract is of that type"))
     }
 
     /// Makes a block of the pool's transactions, best effort: those that are next in their account and pay enough.

@@ -34,6 +34,11 @@ impl StoredBatch {
         keccak256(self.payload().unwrap_or_default())
     }
 
+    /// Length of the published bytes, without the zeros behind them.
+    pub fn payload_len(&self) -> usize {
+        self.payload().map_or(0, |payload| payload.len())
+    }
+
     /// The published bytes without the zeros behind them; `None` without a blob of ours.
     fn payload(&self) -> Option<Vec<u8>> {
         let [bytes] = self.batch.blobs_bundle.blobs.as_slice() else { return None };

@@ -27,6 +27,10 @@ impl Contract for Pinger {
     fn copy(&self) -> Box<dyn Contract> {
         Box::new(self.clone())
     }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
 }
 
 fn chain() -> FakeL1 {

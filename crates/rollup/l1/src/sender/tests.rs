@@ -35,6 +35,10 @@ impl Contract for Counter {
     fn copy(&self) -> Box<dyn Contract> {
         Box::new(self.clone())
     }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
 }
 
 struct Node {

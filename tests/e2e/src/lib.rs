@@ -3,6 +3,7 @@
 mod anvil;
 mod cast;
 mod node;
+mod random;
 pub mod round_trip;
 mod tools;
 pub mod wait;
@@ -10,4 +11,5 @@ pub mod wait;
 pub use anvil::Anvil;
 pub use cast::{Cast, CastError, Receipt};
 pub use node::{Dev, Info, Layer2, NodeError, RichAccount, deploy};
+pub use random::Random;
 pub use tools::Tools;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, utils::parse_ether};
 use ethrex_test_e2e::round_trip::{Account, COMMON_BRIDGE_L2, Chains, PATIENCE};
-use ethrex_test_e2e::{Cast, CastError, Dev, Receipt, Tools, wait};
+use ethrex_test_e2e::{Cast, CastError, Dev, Random, Receipt, Tools, wait};
 use serde_json::Value;
 
 /// The longest a node lives before it is killed: some batches long, so that every step of settling is hit sometimes.
@@ -82,7 +82,7 @@ impl World {
 
     /// Lets the node live and die, as the seed says.
     fn kill(&self, kills: u64, seed: u64) {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         for turn in 1..=kills {
             thread::sleep(Duration::from_millis(random.below(LONGEST_LIFE_MS)));
             // Nobody can ask while the lock is held, so what is served now was served before the kill.
@@ -138,19 +138,6 @@ fn block_hash(cast: &Cast, number: u64) -> Result<B256, CastError> {
     let block: Value = cast.rpc("eth_getBlockByNumber", &[&format!("{number:#x}"), "false"])?;
     let hash = block["hash"].as_str().and_then(|hash| hash.parse().ok());
     hash.ok_or_else(|| CastError::Output { command: "rpc".into(), stdout: block.to_string() })
-}
-
-/// SplitMix64: small, and the same everywhere for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
 }
 
 fn number_from(name: &str, default: u64) -> u64 {

@@ -3,12 +3,12 @@
 use alloy_evm::{Database, Evm, EvmEnv, precompiles::PrecompilesMap};
 use alloy_primitives::{Address, Bytes};
 use revm::{
-    Context, Inspector, MainBuilder, MainContext, SystemCallEvm,
+    Context, Inspector, MainBuilder, MainContext,
     context::{
         BlockEnv, CfgEnv, ContextSetters, ContextTr, Evm as RevmEvm, JournalTr,
         result::{EVMError, ExecResultAndState, HaltReason, ResultAndState},
     },
-    handler::{EthFrame, Handler, instructions::EthInstructions},
+    handler::{EthFrame, Handler, MainnetHandler, SystemCallTx, instructions::EthInstructions},
     inspector::InspectorHandler,
     interpreter::interpreter::EthInterpreter,
     precompile::{PrecompileSpecId, Precompiles},
@@ -16,6 +16,9 @@ use revm::{
 };
 
 use crate::{handler::RulesHandler, rules::TxRules, tx_env::TxEnv};
+
+/// Gas of a system call before Amsterdam (EIP-4788, EIP-2935, EIP-7002, EIP-7251). revm always grants what EIP-8037 adds.
+const SYSTEM_CALL_GAS: u64 = 30_000_000;
 
 pub(crate) type EvmContext<DB> = Context<BlockEnv, TxEnv, CfgEnv, DB>;
 
@@ -107,7 +110,15 @@ where
         contract: Address,
         data: Bytes,
     ) -> Result<ResultAndState<HaltReason>, EVMError<DB::Error>> {
-        self.inner.system_call_with_caller(caller, contract, data)
+        let mut tx = TxEnv::new_system_tx_with_caller(caller, contract, data);
+        if !self.inner.ctx.cfg.spec.is_enabled_in(SpecId::AMSTERDAM) {
+            tx.0.gas_limit = SYSTEM_CALL_GAS;
+        }
+        self.inner.ctx.set_tx(tx);
+        let mut handler = MainnetHandler::<_, EVMError<DB::Error>, EthFrame>::default();
+        let result = handler.run_system_call(&mut self.inner);
+        let state = self.inner.ctx.journal_mut().finalize();
+        Ok(ExecResultAndState::new(result?, state))
     }
 
     fn finish(self) -> (DB, EvmEnv) {

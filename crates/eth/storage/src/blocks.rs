@@ -37,6 +37,9 @@ impl Storage {
     /// Stores an executed block on top of its parent. It is on disk when this returns, and not canonical: see
     /// [`Storage::set_canonical`]. A block that is stored already stays as it is.
     ///
+    /// Blocks become flat state on disk only once they are far below the head, so a long import has to move the head
+    /// along, or its layers fill the memory.
+    ///
     /// # Errors
     /// [`StorageError::UnknownParent`] if the parent is not one of the blocks that can be built on.
     ///
@@ -69,7 +72,7 @@ impl Storage {
         if let Some(witness) = new.witness {
             batch.put(Table::Witnesses, block.hash, witness);
         }
-        core.commit(batch)?;
+        core.disk.commit(batch)?;
 
         let layer = core.tree.read().layer(block, parent, root, Changes::new(new.diff, new.trie));
         let mut tree = core.tree.write();

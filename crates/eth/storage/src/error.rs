@@ -74,7 +74,7 @@ pub enum StorageError {
     },
     /// A commit failed; nothing of it is stored.
     #[error("write to the database")]
-    Write(#[source] EngineError),
+    Write(#[source] Arc<EngineError>),
     /// A read failed.
     #[error("read from the database")]
     Read(#[source] EngineError),

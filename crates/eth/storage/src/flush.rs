@@ -123,7 +123,7 @@ impl Core {
         let count = writes.writes.len();
         let mut rest = writes.writes.into_iter().peekable();
         while rest.peek().is_some() {
-            self.commit(Batch { writes: rest.by_ref().take(WRITES_PER_COMMIT).collect() })?;
+            self.disk.commit(Batch { writes: rest.by_ref().take(WRITES_PER_COMMIT).collect() })?;
         }
 
         let _writer = self.writer.lock();
@@ -147,7 +147,7 @@ impl Core {
         mut batch: Batch,
     ) -> Result<(), StorageError> {
         batch.put(Table::Meta, meta::BASE, encode(&Base { block, target }));
-        self.commit(batch)
+        self.disk.commit(batch)
     }
 }
 

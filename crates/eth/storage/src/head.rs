@@ -63,7 +63,7 @@ impl Storage {
         if new_head == head {
             return Ok(());
         }
-        let snapshot = core.snapshot()?;
+        let snapshot = core.disk.snapshot()?;
         let mut added = vec![];
         for block in branch {
             if canonical_hash(&*snapshot, block.number)? == Some(block.hash) {
@@ -85,7 +85,7 @@ impl Storage {
             }
         }
         batch.put(Table::Meta, meta::HEAD, encode(&new_head));
-        core.commit(batch)?;
+        core.disk.commit(batch)?;
 
         core.tree.write().head = new_head;
         metrics::head_moved(head.number.saturating_sub(fork) as usize, start.elapsed());
@@ -111,13 +111,14 @@ impl Storage {
     ) -> Result<(), StorageError> {
         let core = self.core();
         let _writer = core.writer.lock();
-        let block = locate(&*core.snapshot()?, hash)?.ok_or(StorageError::UnknownBlock(hash))?;
+        let block =
+            locate(&*core.disk.snapshot()?, hash)?.ok_or(StorageError::UnknownBlock(hash))?;
         if *pointer(&mut core.tree.write()) == Some(block) {
             return Ok(());
         }
         let mut batch = Batch::default();
         batch.put(Table::Meta, key, encode(&block));
-        core.commit(batch)?;
+        core.disk.commit(batch)?;
         *pointer(&mut core.tree.write()) = Some(block);
         Ok(())
     }
@@ -167,7 +168,7 @@ impl Storage {
     /// Deletes blocks that no others stand on. The caller holds the writer's lock.
     fn remove(&self, gone: &[BlockRef], head: BlockRef) -> Result<BlockRef, StorageError> {
         let core = self.core();
-        let snapshot = core.snapshot()?;
+        let snapshot = core.disk.snapshot()?;
         let mut batch = Batch::default();
         for &block in gone {
             if canonical_hash(&*snapshot, block.number)? == Some(block.hash) {
@@ -185,7 +186,7 @@ impl Storage {
         if finalized_lost {
             batch.delete(Table::Meta, meta::FINALIZED);
         }
-        core.commit(batch)?;
+        core.disk.commit(batch)?;
         tree.remove(gone);
         tree.head = head;
         if safe_lost {

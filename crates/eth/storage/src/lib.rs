@@ -2,6 +2,7 @@
 
 mod blocks;
 mod codec;
+mod commit;
 mod engine;
 mod error;
 mod flush;

@@ -9,7 +9,8 @@ use parking_lot::{Mutex, RwLock};
 use crate::{
     blocks::put_block,
     codec::{Base, Identity, LayerRow, decode, encode, meta, read, read_existing},
-    engine::{Batch, Engine, mdbx::Mdbx, memory::Memory},
+    commit::Committer,
+    engine::{Batch, Engine, Snapshot, mdbx::Mdbx, memory::Memory},
     error::StorageError,
     flush::put_changes,
     layer::{Changes, Tree},
@@ -44,15 +45,16 @@ impl Storage {
         chain: &ChainSpec,
     ) -> Result<Self, StorageError> {
         let genesis = Genesis::of(chain);
-        let snapshot = engine.snapshot().map_err(StorageError::Read)?;
+        let disk = Committer::new(engine);
+        let snapshot = disk.snapshot()?;
         match snapshot.get(Table::Meta, meta::IDENTITY).map_err(StorageError::Read)? {
-            None => engine.commit(genesis.batch(chain.chain_id())).map_err(StorageError::Write)?,
+            None => disk.commit(genesis.batch(chain.chain_id()))?,
             Some(row) => check(decode(Table::Meta, &row)?, path, chain, &genesis)?,
         }
         drop(snapshot);
-        let (tree, target) = load_tree(&*engine)?;
+        let (tree, target) = load_tree(&*disk.snapshot()?)?;
         let core = Core {
-            engine,
+            disk,
             tree: RwLock::new(tree),
             writer: Mutex::default(),
             flushing: Mutex::default(),
@@ -121,9 +123,7 @@ impl Genesis {
 }
 
 /// Rebuilds the layers from their rows. Also returns the block that a flush was on the way to.
-fn load_tree(engine: &dyn Engine) -> Result<(Tree, BlockRef), StorageError> {
-    let snapshot = engine.snapshot().map_err(StorageError::Read)?;
-    let snapshot = &*snapshot;
+fn load_tree(snapshot: &dyn Snapshot) -> Result<(Tree, BlockRef), StorageError> {
     let base: Base = read_existing(snapshot, Table::Meta, meta::BASE)?;
     let header = crate::blocks::header(snapshot, base.block)?;
     let mut tree = Tree::new(base.block, header.state_root);

@@ -28,14 +28,14 @@ impl Storage {
     pub fn put_witness(&self, block: B256, witness: Bytes) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         batch.put(Table::Witnesses, block, witness);
-        self.core().commit(batch)
+        self.core().disk.commit(batch)
     }
 
     /// Deletes the witnesses of blocks that need no more proof.
     pub fn delete_witnesses(&self, blocks: &[B256]) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         blocks.iter().for_each(|block| batch.delete(Table::Witnesses, *block));
-        self.core().commit(batch)
+        self.core().disk.commit(batch)
     }
 
     /// Keeps the blobs of the block at this height, in order.
@@ -48,7 +48,7 @@ impl Storage {
             row.extend_from_slice(&blob.data);
             batch.put(Table::Blobs, blob_key(number, index), row);
         }
-        self.core().commit(batch)
+        self.core().disk.commit(batch)
     }
 
     /// The blobs of the block at this height.
@@ -79,21 +79,21 @@ impl Storage {
     pub fn prune_blobs(&self, below: u64) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         batch.delete_before(Table::Blobs, below.to_be_bytes());
-        self.core().commit(batch)
+        self.core().disk.commit(batch)
     }
 
     /// Adds transactions to the journal of the pool, in its own encoding. On disk when this returns.
     pub fn journal_put(&self, entries: &[(B256, Bytes)]) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         entries.iter().for_each(|(hash, entry)| batch.put(Table::Journal, *hash, entry.clone()));
-        self.core().commit(batch)
+        self.core().disk.commit(batch)
     }
 
     /// Takes transactions off the journal.
     pub fn journal_delete(&self, hashes: &[B256]) -> Result<(), StorageError> {
         let mut batch = Batch::default();
         hashes.iter().for_each(|hash| batch.delete(Table::Journal, *hash));
-        self.core().commit(batch)
+        self.core().disk.commit(batch)
     }
 
     /// All that is on the journal, ordered by hash.

@@ -9,10 +9,7 @@ use ethrex_types::{Receipt, RecoveredBlock, StateDiff};
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
-    engine::{Batch, Engine, Snapshot},
-    error::StorageError,
-    flush::Flusher,
-    layer::Tree,
+    commit::Committer, engine::Snapshot, error::StorageError, flush::Flusher, layer::Tree,
 };
 
 /// A block by height and hash.
@@ -70,7 +67,7 @@ struct Shared {
 
 /// What the handle and the flush thread work on.
 pub(crate) struct Core {
-    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) disk: Committer,
     pub(crate) tree: RwLock<Tree>,
     /// Held while disk and tree change together. Always taken before the lock of the tree.
     pub(crate) writer: Mutex<()>,
@@ -90,22 +87,12 @@ impl Storage {
     }
 
     pub(crate) fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
-        self.core().snapshot()
+        self.core().disk.snapshot()
     }
 
     /// Lets the flush thread look whether there is work.
     pub(crate) fn wake_flusher(&self) {
         self.shared.flusher.wake();
-    }
-}
-
-impl Core {
-    pub(crate) fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
-        self.engine.snapshot().map_err(StorageError::Read)
-    }
-
-    pub(crate) fn commit(&self, batch: Batch) -> Result<(), StorageError> {
-        self.engine.commit(batch).map_err(StorageError::Write)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::storage::BlockRef;
 /// A table of the database. A change to what any of them holds is a new [`SCHEMA_VERSION`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
-    /// The few rows of [`Meta`](crate::codec): identity, base, head.
+    /// A few single rows: which chain this is, where the base and the head are.
     Meta,
     /// Block hash → number.
     Numbers,

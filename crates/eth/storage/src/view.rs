@@ -57,7 +57,7 @@ impl Storage {
     pub fn state_at(&self, hash: B256) -> Result<Option<StateView>, StorageError> {
         let core = self.core();
         let Some(lineage) = core.tree.read().lineage(hash) else { return Ok(None) };
-        let snapshot = core.snapshot()?;
+        let snapshot = core.disk.snapshot()?;
         // The base may have moved on in between. That does no harm as long as it moved along this lineage, whose layers
         // contain all that was written; otherwise the block has just been given up.
         let base: Base = read_existing(&*snapshot, Table::Meta, meta::BASE)?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use ethrex_storage::{NewBlock, Storage, StorageError};
+use ethrex_storage::{NewBlock, STATE_HISTORY, StateView, Storage, StorageError};
 use ethrex_trie::update_state;
 use ethrex_types::{
     AccountDiff, AccountInfo, Block, ChainSpec, Genesis, Header, RecoveredBlock, SealedBlock,
@@ -55,9 +55,24 @@ fn extend(storage: &Storage) -> u64 {
             witness: None,
         })
         .unwrap();
-    storage.set_canonical(hash).unwrap();
     storage.journal_put(&[(hash, Bytes::copy_from_slice(&number.to_be_bytes()))]).unwrap();
+    storage.set_canonical(hash).unwrap();
     number
+}
+
+/// Checks that a view shows the state that [`extend`] made at its height, and no other.
+fn check_view(view: &StateView) {
+    let number = view.block().number;
+    for last in number.saturating_sub(49)..=number {
+        let address = Address::left_padding_from(&[(last % 50) as u8]);
+        let balance = view.account(address).unwrap().map(|info| info.balance);
+        assert_eq!(balance.unwrap_or_default(), U256::from(last));
+        assert!(view.proof(address, &[]).unwrap().account.is_some() || last == 0);
+    }
+    for last in number.saturating_sub(6)..=number {
+        let slot = B256::with_last_byte((last % 7) as u8);
+        assert_eq!(view.storage(Address::repeat_byte(1), slot).unwrap(), U256::from(last));
+    }
 }
 
 fn check(storage: &Storage, acknowledged: u64) {
@@ -73,16 +88,7 @@ fn check(storage: &Storage, acknowledged: u64) {
         let hash = storage.canonical_hash(number).unwrap().unwrap();
         assert_eq!(storage.header(hash).unwrap().unwrap().hash_slow(), hash);
         let view = storage.state_at(hash).unwrap().unwrap();
-        for last in number.saturating_sub(49)..=number {
-            let address = Address::left_padding_from(&[(last % 50) as u8]);
-            let balance = view.account(address).unwrap().map(|info| info.balance);
-            assert_eq!(balance.unwrap_or_default(), U256::from(last));
-            assert!(view.proof(address, &[]).unwrap().account.is_some() || last == 0);
-        }
-        for last in number.saturating_sub(6)..=number {
-            let slot = B256::with_last_byte((last % 7) as u8);
-            assert_eq!(view.storage(Address::repeat_byte(1), slot).unwrap(), U256::from(last));
-        }
+        check_view(&view);
     }
 }
 
@@ -125,6 +131,35 @@ fn what_was_acknowledged_survives_kill_9() {
         check(&storage, acknowledged);
     }
     assert!(acknowledged > 200, "the base has moved");
+}
+
+#[test]
+fn readers_see_one_block_each_while_others_are_written() {
+    const BLOCKS: u64 = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::open(dir.path(), &chain(9, 0)).unwrap();
+    let read = |back: u64| {
+        let (mut views, mut head) = (0, 0);
+        while head < BLOCKS {
+            head = storage.head().number;
+            let number = head.saturating_sub(back);
+            let hash = storage.canonical_hash(number).unwrap().unwrap();
+            // The head moves on between the two questions, so the oldest state may go in between.
+            if let Some(view) = storage.state_at(hash).unwrap() {
+                check_view(&view);
+                views += 1;
+            }
+        }
+        assert!(views > 20, "{views} views, {back} blocks back");
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| read(0));
+        scope.spawn(|| read(STATE_HISTORY));
+        for _ in 0..BLOCKS {
+            extend(&storage);
+        }
+    });
+    assert!(storage.earliest_state().number + STATE_HISTORY + 32 > BLOCKS);
 }
 
 #[track_caller]

@@ -8,7 +8,8 @@ use eyre::{Result, WrapErr};
 use crate::process::{cargo, check, command};
 use crate::{cache, test};
 
-const STEPS: [&str; 7] = ["format", "tidy", "licences", "lints", "contracts", "docs", "test"];
+const STEPS: [&str; 8] =
+    ["format", "tidy", "licences", "lints", "vectors", "contracts", "docs", "test"];
 
 /// Runs every step with cargo's and npm's caches outside the clone.
 ///
@@ -45,6 +46,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
                 job.env("RUSTDOCFLAGS", "-D warnings");
                 job
             }
+            "vectors" => command(root, &me, &["vectors", "--check"]),
             task => command(root, &me, &[task]),
         };
         let ran = check(job.envs(cache.iter().map(|(name, value)| (name, value))));

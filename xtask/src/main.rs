@@ -48,8 +48,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["licences"] => licences::run(&root),
         ["contracts"] => contracts::check(&root),
         ["contracts", "--write"] => contracts::write(&root),
-        ["vectors"] => contracts::vectors(&root, false),
-        ["vectors", "--check"] => contracts::vectors(&root, true),
+        ["vectors"] => contracts::write_vectors(&root),
+        ["vectors", "--check"] => contracts::check_vectors(&root),
         ["bench", name, rest @ ..] => bench::run(&root, name, rest),
         ["guest", "--check"] => guest::check(&root),
         [] | ["help" | "--help" | "-h"] => {

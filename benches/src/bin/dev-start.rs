@@ -50,7 +50,7 @@ fn main() -> Result<()> {
             "--dev.l1-http-port",
             "0",
         ])
-        .args(["--proof-coordinator.port", "0", "--admin-server.port", "0", "--dev.info-file"])
+        .args(["--proof-coordinator.port", "0", "--dev.info-file"])
         .arg(&info_file)
         .stdin(Stdio::null())
         .stderr(out.try_clone()?)

@@ -303,8 +303,6 @@ fn start(tools: &Tools, home: &Path) -> Result<Process, NodeError> {
         "0",
         "--proof-coordinator.port",
         "0",
-        "--admin-server.port",
-        "0",
         "--dev.info-file",
         &info.to_string_lossy(),
     ];
@@ -397,8 +395,6 @@ impl Layer2 {
             PROOF_SENDER_KEY,
             "--proof-coordinator.port",
             &coordinator,
-            "--admin-server.port",
-            "0",
             // Anvil mines only when something is sent, so nothing would ever be ten blocks deep.
             "--watcher.block-delay",
             "0",

@@ -234,10 +234,18 @@ impl Driver {
         let committed = self.parts.settlement.last_committed().await?;
         let found = self.parts.settlement.committed(committed).await?;
         let on_l1 = found.map(|found| (found.newStateRoot, found.lastBlockHash));
-        let (row, last) = self
+        let chain_id = self.parts.settlement.client().chain_id().await?;
+        let (row, last, untold) = self
             .store(move |store| {
                 let last = store.last_batch()?.map(|number| store.batch(number)).transpose()?;
-                Ok((store.batch(committed)?, last.flatten()))
+                let row = store.batch(committed)?;
+                let untold = match &row {
+                    Some(row) if row.batch.commit_tx.is_none() => {
+                        store.has_sent(chain_id, &seal::purpose(row))?
+                    }
+                    _ => false,
+                };
+                Ok((row, last.flatten(), untold))
             })
             .await?;
         let in_chain = match &last {
@@ -245,7 +253,7 @@ impl Driver {
             None => None,
         };
         let sealed = last.as_ref().map_or(committed, |row| row.batch.number);
-        let next = resume(Standing { committed, on_l1, row, last, in_chain })?;
+        let next = resume(Standing { committed, on_l1, row, last, untold, in_chain })?;
         if std::mem::take(&mut self.complained) {
             tracing::info!("settlement goes on");
         }
@@ -257,7 +265,7 @@ impl Driver {
                 self.open(number, first);
             }
             Resume::Submit(row) => {
-                tracing::info!(%committed, batch = %row.batch.number, "a sealed batch is not on L1 yet; submitting it");
+                tracing::info!(%committed, batch = %row.batch.number, "a sealed batch has no outcome yet; submitting it");
                 self.submit(*row, None).await?;
             }
         }

@@ -20,6 +20,8 @@ pub(crate) struct Standing {
     pub(crate) row: Option<StoredBatch>,
     /// The last row.
     pub(crate) last: Option<StoredBatch>,
+    /// The committed row does not say by which transaction, but the sender has one for it: its outcome was never told.
+    pub(crate) untold: bool,
     /// Hash of the block in the chain at the last row's last height.
     pub(crate) in_chain: Option<B256>,
 }
@@ -36,7 +38,7 @@ pub(crate) enum Resume {
 }
 
 pub(crate) fn resume(standing: Standing) -> Result<Resume, Inconsistency> {
-    let Standing { committed, on_l1, row, last, in_chain } = standing;
+    let Standing { committed, on_l1, row, last, untold, in_chain } = standing;
     let stored = last.as_ref().map_or(BatchNumber(0), |row| row.batch.number);
     if stored < committed {
         return Err(Inconsistency::StoreBehind { committed, stored });
@@ -56,7 +58,7 @@ pub(crate) fn resume(standing: Standing) -> Result<Resume, Inconsistency> {
     if in_chain != Some(last.last_block_hash) {
         return Err(Inconsistency::OtherChain { batch: stored, height: last.batch.last_block });
     }
-    Ok(if stored == committed {
+    Ok(if stored == committed && !untold {
         Resume::Fill { number: stored.next(), first: last.batch.last_block.next() }
     } else {
         Resume::Submit(Box::new(last))
@@ -98,6 +100,7 @@ mod tests {
             committed: BatchNumber(committed),
             on_l1: common.as_ref().map(|row| (row.batch.state_root, row.last_block_hash)),
             row: common,
+            untold: false,
             in_chain: row(stored).map(|row| row.last_block_hash),
             last: row(stored),
         }
@@ -119,6 +122,12 @@ mod tests {
     fn a_row_that_l1_lacks_is_submitted_as_it_stands() {
         assert_eq!(resume(standing(2, 3)), Ok(Resume::Submit(Box::new(row(3)))));
         assert_eq!(resume(standing(0, 1)), Ok(Resume::Submit(Box::new(row(1)))));
+    }
+
+    #[test]
+    fn a_commitment_whose_outcome_was_never_told_is_submitted_to_hear_it() {
+        let untold = Standing { untold: true, ..standing(3, 3) };
+        assert_eq!(resume(untold), Ok(Resume::Submit(Box::new(row(3)))));
     }
 
     #[test]

@@ -286,6 +286,10 @@ async fn survives_a_kill(when: impl Fn(&World) -> bool) {
     world.pass(20).await;
     assert_eq!((world.committed(), world.committer_nonce()), (2, 2));
     assert_eq!(world.l1.settlement().commitments[&2].state_root, state_root(5));
+    for number in 1..=2 {
+        let row = world.store().batch(BatchNumber(number)).unwrap().unwrap();
+        assert!(row.batch.commit_tx.is_some(), "the transaction of batch {number} is noted");
+    }
     node.stop().await;
 }
 

@@ -1,0 +1,290 @@
+//! What a node is told, after flags and environment were read and checked.
+//!
+//! Units are in the types. Nothing here has a default: whoever makes a configuration says everything, and the
+//! development presets are functions with a name.
+//!
+//! Not here: flags (`bin/ethrex`).
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use alloy_primitives::Address;
+use ethrex_deploy::DeployConfig;
+use ethrex_l1::{Contracts, Policy, SigningKey};
+use ethrex_types::Genesis;
+use url::Url;
+
+/// Where a node keeps its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataDir {
+    /// In this folder, which is made if it is not there.
+    At(PathBuf),
+    /// In a new folder that is removed at the end.
+    Temporary,
+    /// In memory; gone at the end.
+    Memory,
+}
+
+/// What a node keeps in its folder. `removedb` removes exactly this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout<'a> {
+    root: &'a Path,
+}
+
+impl<'a> Layout<'a> {
+    /// The layout below a folder.
+    #[must_use]
+    pub const fn new(root: &'a Path) -> Self {
+        Self { root }
+    }
+
+    /// The database of the chain itself: of the L2 in a rollup, of the L1 otherwise.
+    #[must_use]
+    pub fn chain(&self) -> PathBuf {
+        self.root.join("chain")
+    }
+
+    /// The database of the L1 that `l2 --dev` runs beside the rollup.
+    #[must_use]
+    pub fn dev_l1(&self) -> PathBuf {
+        self.root.join("l1")
+    }
+
+    /// The rollup's store: batches, proofs, sent transactions.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.root.join("rollup.sqlite")
+    }
+
+    /// Where blocks that fail their own check are written to.
+    #[must_use]
+    pub fn reproducers(&self) -> PathBuf {
+        self.root.join("reproducers")
+    }
+
+    /// Every file and folder of a node, side files of the store included.
+    #[must_use]
+    pub fn entries(&self) -> Vec<PathBuf> {
+        let store = self.store();
+        let beside = ["sqlite-wal", "sqlite-shm", "sqlite-journal"];
+        [self.chain(), self.dev_l1(), self.reproducers(), store.clone()]
+            .into_iter()
+            .chain(beside.map(|extension| store.with_extension(extension)))
+            .collect()
+    }
+}
+
+/// Which web pages may call a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cors {
+    /// None.
+    Nobody,
+    /// All.
+    Anybody,
+    /// Those of these origins, each with a scheme: `https://app.example`.
+    Origins(Vec<String>),
+}
+
+/// A JSON-RPC server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Where it listens. Port 0 is a free one.
+    pub listen: SocketAddr,
+    /// Which web pages may call it.
+    pub cors: Cors,
+}
+
+/// What a chain of ours needs, whoever decides its blocks.
+#[derive(Debug, Clone)]
+pub struct ChainConfig {
+    /// Its genesis.
+    pub genesis: Genesis,
+    /// Its JSON-RPC server.
+    pub http: HttpConfig,
+    /// Transactions in the pool at most.
+    pub mempool_size: usize,
+}
+
+/// A text that must not be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a text from being shown.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for whoever must compare or send it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// `ethrex --dev`: an L1 whose blocks come from a timer.
+#[derive(Debug, Clone)]
+pub struct L1DevConfig {
+    /// The chain.
+    pub chain: ChainConfig,
+    /// Where its data is.
+    pub data: DataDir,
+    /// Prometheus metrics, where they are served.
+    pub metrics: Option<SocketAddr>,
+    /// Endpoints and accounts are written here as JSON once the node answers.
+    pub info_file: Option<PathBuf>,
+}
+
+/// Longest time without a block on a development L1.
+pub const DEV_L1_BLOCK_TIME: Duration = Duration::from_secs(1);
+/// Where the L1 of `l2 --dev` listens by default.
+pub const DEV_L1_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8545);
+
+/// `ethrex l2`: a rollup on an L1 that others run.
+#[derive(Debug, Clone)]
+pub struct RollupConfig {
+    /// JSON-RPC endpoints of L1, tried in order.
+    pub endpoints: Vec<Url>,
+    /// The rollup's contracts on L1.
+    pub contracts: Contracts,
+    /// Everything that does not depend on which L1 it is.
+    pub settings: RollupSettings,
+}
+
+/// `ethrex l2 --dev`: an L1, the contracts on it, a rollup and its prover, in one process.
+#[derive(Debug, Clone)]
+pub struct DevConfig {
+    /// The L1. Its data is beside that of the rollup.
+    pub l1: ChainConfig,
+    /// What is deployed on it, and who gets deposits.
+    pub deploy: DeployConfig,
+    /// The rollup.
+    pub settings: RollupSettings,
+    /// Endpoints, addresses and accounts are written here as JSON once everything answers.
+    pub info_file: Option<PathBuf>,
+}
+
+/// A rollup, but for its L1.
+#[derive(Debug, Clone)]
+pub struct RollupSettings {
+    /// The L2 chain.
+    pub chain: ChainConfig,
+    /// Where its data is.
+    pub data: DataDir,
+    /// Prometheus metrics, where they are served.
+    pub metrics: Option<SocketAddr>,
+    /// How L1 is followed.
+    pub watcher: WatcherConfig,
+    /// How blocks are produced.
+    pub sequencer: SequencerSettings,
+    /// How batches are committed.
+    pub committer: CommitterConfig,
+    /// How batches are proven and verified.
+    pub proofs: ProofConfig,
+    /// What L1 transactions may cost, and when to offer more.
+    pub fees: Policy,
+}
+
+/// How L1 is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatcherConfig {
+    /// Time between two looks.
+    pub every: Duration,
+    /// Most blocks asked for at once.
+    pub max_step: u64,
+    /// Blocks that must stand on top of one before it is believed.
+    pub delay: u64,
+}
+
+/// How blocks are produced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequencerSettings {
+    /// Time between two blocks.
+    pub block_time: Duration,
+    /// Gas limit of a block.
+    pub gas_limit: u64,
+    /// Receives the priority fees.
+    pub coinbase: Address,
+}
+
+/// How batches are committed.
+#[derive(Debug, Clone)]
+pub struct CommitterConfig {
+    /// Signs the commitments.
+    pub key: SigningKey,
+    /// Time between two batches.
+    pub every: Duration,
+    /// Time before the first batch after a start.
+    pub first_after: Duration,
+    /// Gas of the blocks of a batch at most; `None` = as much as fits its blob.
+    pub gas_limit: Option<u64>,
+}
+
+/// How batches are proven and verified.
+#[derive(Debug, Clone)]
+pub struct ProofConfig {
+    /// Signs the verifications. Never the committer's key: each key has one sender.
+    pub key: SigningKey,
+    /// Where provers connect. Port 0 is a free one.
+    pub coordinator: SocketAddr,
+    /// What provers must say. Never absent where others than this machine can connect.
+    pub secret: Option<Secret>,
+    /// How long a prover may work on a batch before it is given to another one.
+    pub timeout: Duration,
+    /// Time between two looks for proofs to send.
+    pub send_every: Duration,
+}
+
+/// `ethrex l2 prover`.
+#[derive(Debug, Clone)]
+pub struct ProverClientConfig {
+    /// Proof coordinators, all of which are asked: `tcp://host:port`.
+    pub coordinators: Vec<Url>,
+    /// What they want to hear.
+    pub secret: Option<Secret>,
+    /// How batches are proven.
+    pub backend: ProverBackend,
+    /// Time between two requests while there is nothing to prove.
+    pub every: Duration,
+}
+
+/// How batches are proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProverBackend {
+    /// By executing them again; the proof convinces nobody else.
+    Exec,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_show_itself() {
+        let shown = format!("{:?}", Some(Secret::new("hush".into())));
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn every_path_of_a_node_is_an_entry() {
+        let layout = Layout::new(Path::new("/data"));
+        let entries = layout.entries();
+        for path in [layout.chain(), layout.dev_l1(), layout.store(), layout.reproducers()] {
+            assert!(entries.contains(&path));
+        }
+        assert!(entries.contains(&PathBuf::from("/data/rollup.sqlite-wal")));
+        assert!(entries.iter().all(|entry| entry.parent() == Some(Path::new("/data"))));
+    }
+}

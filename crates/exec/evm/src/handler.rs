@@ -6,7 +6,7 @@ use alloy_primitives::U256;
 use revm::{
     Inspector,
     context::{
-        ContextTr, JournalTr, Transaction,
+        Cfg, ContextTr, JournalTr, Transaction,
         journaled_state::{JournalCheckpoint, account::JournaledAccountTr},
         result::HaltReason,
     },
@@ -76,7 +76,10 @@ where
         match (self.payment(evm), gas) {
             (Payment::Waived { .. }, Err(_)) => {
                 self.inert.set(true);
-                Ok(InitialAndFloorGas::new(evm.ctx_ref().tx().gas_limit(), 0))
+                // Never more than a block reserves for one transaction (EIP-7825).
+                let ctx = evm.ctx_ref();
+                let limit = ctx.tx().gas_limit().min(ctx.cfg().tx_gas_limit_cap());
+                Ok(InitialAndFloorGas::new(limit, 0))
             }
             (_, gas) => gas,
         }

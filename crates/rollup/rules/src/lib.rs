@@ -1,1 +1,7 @@
-//! Rules of a validity rollup.
+#![doc = include_str!("../README.md")]
+
+mod rollup;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use rollup::Rollup;

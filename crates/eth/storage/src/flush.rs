@@ -3,6 +3,7 @@
 use std::{
     sync::{
         Arc,
+        atomic::Ordering,
         mpsc::{SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -27,6 +28,7 @@ const WRITES_PER_COMMIT: usize = 8_192;
 
 /// The thread that flushes. Ends, after the flush it may be in, when dropped.
 pub(crate) struct Flusher {
+    core: Arc<Core>,
     bell: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,11 +37,12 @@ impl Flusher {
     pub(crate) fn spawn(core: Arc<Core>) -> Result<Self, StorageError> {
         // One waiting ring is enough: whoever answers it looks at everything there is to do.
         let (bell, rings) = sync_channel(1);
+        let shared = core.clone();
         let thread = std::thread::Builder::new()
             .name("storage-flush".into())
             .spawn(move || {
                 while rings.recv() == Ok(()) {
-                    if let Err(error) = core.flush_due() {
+                    if let Err(error) = shared.flush_due() {
                         // Nothing is lost: the layers stay, and the importer fails when there are too many.
                         tracing::error!(
                             error = &error as &dyn std::error::Error,
@@ -49,7 +52,7 @@ impl Flusher {
                 }
             })
             .map_err(StorageError::Thread)?;
-        Ok(Self { bell: Some(bell), thread: Some(thread) })
+        Ok(Self { core, bell: Some(bell), thread: Some(thread) })
     }
 
     pub(crate) fn wake(&self) {
@@ -63,8 +66,8 @@ impl Flusher {
 impl Drop for Flusher {
     fn drop(&mut self) {
         drop(self.bell.take());
+        self.core.closing.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take()
-            && thread.thread().id() != std::thread::current().id()
             && thread.join().is_err()
         {
             tracing::error!("the flush thread panicked");
@@ -73,11 +76,14 @@ impl Drop for Flusher {
 }
 
 impl Core {
-    /// Moves the base as far as the head allows.
+    /// Moves the base as far as the head allows, or a step further if the database is being closed.
     pub(crate) fn flush_due(&self) -> Result<(), StorageError> {
         let _flushing = self.flushing.lock();
         while let Some(flush) = self.begin(None)? {
             self.finish(&flush)?;
+            if self.closing.load(Ordering::Relaxed) {
+                break;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Opening: which chain is this, and where do we stand.
 
-use std::path::Path;
+use std::{path::Path, sync::atomic::AtomicBool};
 
 use ethrex_trie::{StateUpdate, state_root_of};
 use ethrex_types::{Block, ChainSpec, RecoveredBlock, SealedBlock, StateDiff};
@@ -27,11 +27,20 @@ impl Storage {
     pub fn open(path: &Path, chain: &ChainSpec) -> Result<Self, StorageError> {
         let create = std::fs::create_dir_all(path);
         create.map_err(|source| StorageError::Directory { path: path.to_owned(), source })?;
-        let engine = Mdbx::open(path).map_err(|source| match source {
-            source if source.is_in_use() => StorageError::InUse(path.to_owned()),
-            source => StorageError::Open { path: path.to_owned(), source },
-        })?;
-        Self::load(Box::new(engine), path, chain)
+        Self::load(Box::new(open_engine(path)?), path, chain)
+    }
+
+    /// Fails with [`StorageError::InUse`] if a process has the database in `path` open, for those who are about to
+    /// delete it. Where there is no database, nobody uses it.
+    pub fn check_unused(path: &Path) -> Result<(), StorageError> {
+        if !Mdbx::exists(path) {
+            return Ok(());
+        }
+        match open_engine(path) {
+            Err(error @ StorageError::InUse(_)) => Err(error),
+            // A database that cannot be opened for another reason can still be deleted.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// A database in memory, for tests.
@@ -58,6 +67,7 @@ impl Storage {
             tree: RwLock::new(tree),
             writer: Mutex::default(),
             flushing: Mutex::default(),
+            closing: AtomicBool::new(false),
         };
         core.finish_flush(target)?;
         let tree = core.tree.read();
@@ -65,6 +75,17 @@ impl Storage {
         drop(tree);
         Self::start(core)
     }
+}
+
+fn open_engine(path: &Path) -> Result<Mdbx, StorageError> {
+    Mdbx::open(path).map_err(|source| {
+        let path = path.to_owned();
+        if source.is_in_use() {
+            StorageError::InUse(path)
+        } else {
+            StorageError::Open { path, source }
+        }
+    })
 }
 
 fn check(

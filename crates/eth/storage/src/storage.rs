@@ -1,6 +1,9 @@
 //! The handle, and what it shares.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
@@ -60,7 +63,6 @@ pub struct Storage {
 }
 
 struct Shared {
-    // Stops, and so ends its share of the core, before the core goes.
     flusher: Flusher,
     core: Arc<Core>,
 }
@@ -73,6 +75,8 @@ pub(crate) struct Core {
     pub(crate) writer: Mutex<()>,
     /// Held by whoever flushes. Always taken before the writer.
     pub(crate) flushing: Mutex<()>,
+    /// The handle is gone: whoever flushes stops at the next group.
+    pub(crate) closing: AtomicBool,
 }
 
 impl Storage {

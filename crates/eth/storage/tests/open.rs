@@ -184,10 +184,13 @@ fn a_database_in_use_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let first = Storage::open(dir.path(), &chain(9, 0)).unwrap();
     message(Storage::open(dir.path(), &chain(9, 0)), &["in use"]);
+    assert!(matches!(Storage::check_unused(dir.path()), Err(StorageError::InUse(_))));
     let view = first.state_at(first.head().hash).unwrap().unwrap();
     drop(first);
     assert_eq!(view.account(Address::ZERO).unwrap(), None);
     drop(view);
+    Storage::check_unused(dir.path()).unwrap();
+    Storage::check_unused(&dir.path().join("nothing")).unwrap();
     Storage::open(dir.path(), &chain(9, 0)).unwrap();
 }
 

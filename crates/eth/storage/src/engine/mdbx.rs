@@ -11,6 +11,8 @@ use signet_libmdbx::{
 use super::{Batch, Engine, EngineError, Snapshot, Write};
 use crate::table::Table;
 
+/// The file MDBX keeps everything in.
+const FILE: &str = "mdbx.dat";
 /// The most the file may grow to. Only address space is reserved, not disk.
 const MAX_BYTES: usize = 4 << 40;
 /// The file grows and shrinks in these steps.
@@ -25,6 +27,11 @@ pub(crate) struct Mdbx {
 }
 
 impl Mdbx {
+    /// Whether there is a database in this directory.
+    pub(crate) fn exists(path: &Path) -> bool {
+        path.join(FILE).exists()
+    }
+
     pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
         let environment = Environment::builder()
             .set_max_dbs(Table::ALL.len())

@@ -1,1 +1,24 @@
-//! JSON-RPC server and public namespaces.
+#![doc = include_str!("../README.md")]
+
+mod args;
+pub mod beacon;
+mod block_id;
+pub mod config;
+mod context;
+mod debug;
+mod error;
+mod eth;
+mod listener;
+mod metrics;
+mod net;
+mod server;
+mod txpool;
+mod web3;
+mod work;
+
+pub use args::Args;
+pub use config::{ApiConfig, ServerConfig};
+pub use context::{Context, modules};
+pub use error::RpcError;
+pub use server::{Running, Server, ServerError};
+pub use work::{Workers, register};

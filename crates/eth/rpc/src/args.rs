@@ -1,0 +1,100 @@
+//! Positional parameters, read as geth reads them.
+
+use jsonrpsee::types::Params;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::RpcError;
+
+/// The parameters of one call, taken from left to right.
+#[derive(Debug)]
+pub struct Args {
+    values: std::vec::IntoIter<Value>,
+    next: usize,
+}
+
+impl Args {
+    pub(crate) fn new(params: &Params<'_>) -> Result<Self, RpcError> {
+        let values = match params.as_str() {
+            None => Vec::new(),
+            Some(json) => match serde_json::from_str(json) {
+                Ok(Value::Array(values)) => values,
+                Ok(Value::Null) => Vec::new(),
+                _ => return Err(RpcError::NoArray),
+            },
+        };
+        Ok(Self { values: values.into_iter(), next: 0 })
+    }
+
+    /// The next parameter.
+    ///
+    /// # Errors
+    /// If it is absent, `null` or of another type.
+    pub fn required<T: DeserializeOwned>(&mut self) -> Result<T, RpcError> {
+        let index = self.next;
+        self.optional()?.ok_or(RpcError::MissingArgument(index))
+    }
+
+    /// The next parameter, or `None` where it is absent or `null`.
+    ///
+    /// # Errors
+    /// If it is of another type.
+    pub fn optional<T: DeserializeOwned>(&mut self) -> Result<Option<T>, RpcError> {
+        let index = self.next;
+        self.next += 1;
+        let Some(value) = self.values.next() else { return Ok(None) };
+        if value.is_null() {
+            return Ok(None);
+        }
+        let unprefixed = value.as_str().is_some_and(|text| {
+            !text.starts_with("0x") && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        match serde_json::from_value(value) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) if unprefixed => Err(RpcError::NoHexPrefix(index)),
+            Err(reason) => Err(RpcError::InvalidArgument { index, reason }),
+        }
+    }
+
+    /// Checks that nothing is left. Called by [`crate::register`] when the method has run its reads.
+    pub(crate) fn leftover(&self) -> Option<RpcError> {
+        (self.values.len() > 0).then_some(RpcError::TooManyArguments(self.next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(json: &'static str) -> Args {
+        Args::new(&Params::new(Some(json))).unwrap()
+    }
+
+    #[test]
+    fn parameters_come_in_order_and_null_is_absent() {
+        let mut args = args(r#"["0x1", null, "0x3"]"#);
+        assert_eq!(args.required::<String>().unwrap(), "0x1");
+        assert_eq!(args.optional::<String>().unwrap(), None);
+        assert!(args.leftover().is_some());
+        assert_eq!(args.optional::<String>().unwrap().unwrap(), "0x3");
+        assert!(args.leftover().is_none());
+        assert_eq!(
+            args.required::<String>().unwrap_err().to_string(),
+            "missing value for required argument 3"
+        );
+    }
+
+    #[test]
+    fn a_missing_prefix_is_named() {
+        let error = args(r#"["2"]"#).required::<alloy_primitives::U64>();
+        // Quantities may come as decimal text; block numbers may not.
+        assert!(error.is_ok());
+        let error = args(r#"["2"]"#).required::<alloy_eips::BlockNumberOrTag>().unwrap_err();
+        assert_eq!(error.to_string(), "invalid argument 0: hex string without 0x prefix");
+    }
+
+    #[test]
+    fn an_object_is_no_list() {
+        assert!(matches!(Args::new(&Params::new(Some("{}"))), Err(RpcError::NoArray)));
+    }
+}

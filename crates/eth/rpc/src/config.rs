@@ -1,0 +1,103 @@
+//! Limits of the server and of single methods.
+
+use std::{net::SocketAddr, time::Duration};
+
+/// Bytes of a request at most: a transaction with six blobs, in hex, fits twice.
+pub const MAX_REQUEST_BYTES: u32 = 5 * 1024 * 1024;
+/// Bytes of a response at most: execution witnesses are the largest.
+pub const MAX_RESPONSE_BYTES: u32 = 100 * 1024 * 1024;
+/// Calls in one batch at most.
+pub const MAX_BATCH: u32 = 1_000;
+/// Open connections at most; more wait in the backlog of the socket.
+pub const MAX_CONNECTIONS: u32 = 500;
+/// Calls that work at the same time at most; more wait their turn.
+pub const MAX_WORKERS: usize = 16;
+
+/// Gas of one simulated call at most.
+pub const CALL_GAS_CAP: u64 = 50_000_000;
+/// Blocks that one `eth_getLogs` may span.
+pub const MAX_LOG_BLOCKS: u64 = 10_000;
+/// Logs that one `eth_getLogs` may return.
+pub const MAX_LOGS: usize = 20_000;
+/// Installed filters at most.
+pub const MAX_FILTERS: usize = 1_024;
+/// A filter that nobody asks for is forgotten after this time.
+pub const FILTER_LIFETIME: Duration = Duration::from_secs(5 * 60);
+/// Blocks that one `eth_feeHistory` may span.
+pub const MAX_FEE_HISTORY: u64 = 1_024;
+/// Percentiles that one `eth_feeHistory` may ask for.
+pub const MAX_PERCENTILES: usize = 100;
+/// Slots that one `eth_getProof` may ask for.
+pub const MAX_PROOF_SLOTS: usize = 1_024;
+/// Longest wait of `eth_sendRawTransactionSync`, and its default.
+pub const MAX_SYNC_WAIT: Duration = Duration::from_secs(30);
+/// See [`MAX_SYNC_WAIT`].
+pub const DEFAULT_SYNC_WAIT: Duration = Duration::from_secs(20);
+/// What `eth_maxPriorityFeePerGas` says while no block tells otherwise, in wei per gas.
+pub const DEFAULT_TIP: u128 = 1_000_000_000;
+/// What `eth_maxPriorityFeePerGas` says at most, in wei per gas.
+pub const MAX_TIP: u128 = 500_000_000_000;
+
+/// How the server listens and what it lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Origins a browser may call from; `*` allows all, none sends no CORS header.
+    pub cors: Vec<String>,
+    /// Bytes of a request at most.
+    pub max_request_bytes: u32,
+    /// Bytes of a response at most.
+    pub max_response_bytes: u32,
+    /// Calls in one batch at most.
+    pub max_batch: u32,
+    /// Open connections at most.
+    pub max_connections: u32,
+}
+
+impl ServerConfig {
+    /// Listens on this address with the limits above, and answers no browser of another origin.
+    #[must_use]
+    pub const fn on(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            cors: Vec::new(),
+            max_request_bytes: MAX_REQUEST_BYTES,
+            max_response_bytes: MAX_RESPONSE_BYTES,
+            max_batch: MAX_BATCH,
+            max_connections: MAX_CONNECTIONS,
+        }
+    }
+
+    /// Listens on this port of the loopback interface.
+    #[must_use]
+    pub const fn loopback(port: u16) -> Self {
+        Self::on(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port))
+    }
+}
+
+/// What the public namespaces need to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// What `web3_clientVersion` says.
+    pub client_version: String,
+    /// Gas of one simulated call at most.
+    pub call_gas_cap: u64,
+    /// Blocks that one `eth_getLogs` may span.
+    pub max_log_blocks: u64,
+    /// Logs that one `eth_getLogs` may return.
+    pub max_logs: usize,
+}
+
+impl ApiConfig {
+    /// The limits above.
+    #[must_use]
+    pub const fn standard(client_version: String) -> Self {
+        Self {
+            client_version,
+            call_gas_cap: CALL_GAS_CAP,
+            max_log_blocks: MAX_LOG_BLOCKS,
+            max_logs: MAX_LOGS,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What the public namespaces share.
+
+use std::sync::Arc;
+
+use ethrex_chain::Chain;
+use ethrex_txpool::Pool;
+use jsonrpsee::Methods;
+
+use crate::{
+    ApiConfig, Workers, config::MAX_WORKERS, debug, eth, eth::filters::Filters,
+    eth::gas_price::TipCache, net, txpool, web3,
+};
+
+/// A chain, its pool, and what the methods remember between calls. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    chain: Chain,
+    pool: Pool,
+    config: ApiConfig,
+    workers: Workers,
+    filters: Filters,
+    tips: TipCache,
+}
+
+impl Context {
+    /// Serves this chain and pool.
+    #[must_use]
+    pub fn new(chain: Chain, pool: Pool, config: ApiConfig) -> Self {
+        let inner = Inner {
+            chain,
+            pool,
+            config,
+            workers: Workers::new(MAX_WORKERS),
+            filters: Filters::default(),
+            tips: TipCache::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The chain.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        &self.inner.chain
+    }
+
+    /// The pool.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    /// Where methods work.
+    #[must_use]
+    pub fn workers(&self) -> &Workers {
+        &self.inner.workers
+    }
+
+    pub(crate) fn config(&self) -> &ApiConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn filters(&self) -> &Filters {
+        &self.inner.filters
+    }
+
+    pub(crate) fn tips(&self) -> &TipCache {
+        &self.inner.tips
+    }
+}
+
+/// The namespaces `eth`, `net`, `web3`, `txpool` and `debug`.
+///
+/// # Panics
+/// Never: their names are distinct.
+#[must_use]
+pub fn modules(context: &Context) -> Methods {
+    let mut methods = Methods::new();
+    for module in [
+        eth::module(context),
+        net::module(context),
+        web3::module(context),
+        txpool::module(context),
+        debug::module(context),
+    ] {
+        methods.merge(module).expect("the names of two namespaces differ");
+    }
+    methods
+}

@@ -1,0 +1,301 @@
+//! Every error a method can answer with, and its code: the only place that knows codes.
+
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use ethrex_storage::StorageError;
+use ethrex_txpool::{AddError, Refused};
+use ethrex_types::StateError;
+use jsonrpsee::types::ErrorObjectOwned;
+
+/// Why a call is answered with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum RpcError {
+    /// A parameter is absent.
+    #[error("missing value for required argument {0}")]
+    MissingArgument(usize),
+    /// There are more parameters than the method has.
+    #[error("too many arguments, want at most {0}")]
+    TooManyArguments(usize),
+    /// The parameters are no list.
+    #[error("non-array args")]
+    NoArray,
+    /// A parameter does not decode.
+    #[error("invalid argument {index}: {reason}")]
+    InvalidArgument {
+        /// Position.
+        index: usize,
+        /// Why.
+        reason: serde_json::Error,
+    },
+    /// A hexadecimal parameter lacks its prefix.
+    #[error("invalid argument {0}: hex string without 0x prefix")]
+    NoHexPrefix(usize),
+    /// A storage key is not hexadecimal.
+    #[error("invalid hex in storage key: {0:?}")]
+    StorageKey(String),
+    /// The parameters decode, but do not make sense.
+    #[error("{0}")]
+    InvalidParams(&'static str),
+    /// A call was refused before it ran.
+    #[error(transparent)]
+    Call(#[from] CallRefused),
+    /// A call reverted.
+    #[error("execution reverted{}{}", if reason.is_empty() { "" } else { ": " }, reason)]
+    Reverted {
+        /// The decoded reason; empty where it is none that Solidity knows.
+        reason: String,
+        /// What the call returned.
+        data: Bytes,
+    },
+    /// A call halted.
+    #[error("{0}")]
+    Halted(String),
+    /// The pool refused a transaction.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// A transaction waits in the pool longer than the caller.
+    #[error("The transaction was added to the mempool but wasn't processed in {waited:?}.")]
+    NotYetMined {
+        /// The transaction.
+        hash: B256,
+        /// How long the call has waited.
+        waited: Duration,
+    },
+    /// The block is not known.
+    #[error("header not found")]
+    HeaderNotFound,
+    /// The block is not known, by hash.
+    #[error("header for hash not found")]
+    HashNotFound,
+    /// The block is known, but not canonical as was asked.
+    #[error("hash is not currently canonical")]
+    NotCanonical,
+    /// The chain has no such block yet.
+    #[error("{0} block not found")]
+    TagNotFound(&'static str),
+    /// A block by number or hash, where `null` is no answer.
+    #[error("block {0} not found")]
+    BlockNotFound(String),
+    /// The state after the block is not kept.
+    #[error("historical state {0} is not available")]
+    NoState(B256),
+    /// The witness of the block is not kept, and cannot be made again.
+    #[error("witness of block {0} is not available")]
+    NoWitness(B256),
+    /// The history asked for begins above the head.
+    #[error("request beyond head block: requested {requested}, head {head}")]
+    BeyondHead {
+        /// Asked for.
+        requested: u64,
+        /// The head.
+        head: u64,
+    },
+    /// A percentile is out of order or range.
+    #[error("invalid reward percentile: {0}")]
+    Percentile(f64),
+    /// The filter is not installed (any more).
+    #[error("filter not found")]
+    FilterNotFound,
+    /// Too many filters are installed.
+    #[error("too many filters, maximum {0}")]
+    TooManyFilters(usize),
+    /// A range of blocks is too long.
+    #[error("block range of {blocks} exceeds the maximum of {limit}")]
+    TooManyBlocks {
+        /// Blocks asked for.
+        blocks: u64,
+        /// Limit.
+        limit: u64,
+    },
+    /// There are too many logs.
+    #[error(
+        "query returned more than {limit} results. Try with this block range [{from:#x}, {to:#x}]."
+    )]
+    TooManyLogs {
+        /// Limit.
+        limit: usize,
+        /// First block asked for.
+        from: u64,
+        /// Last block that still fits.
+        to: u64,
+    },
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+    /// Our side failed.
+    #[error("internal error")]
+    Fault(#[source] Fault),
+    /// A namespace of another crate answers with an error of its own.
+    #[error("{}", .0.message())]
+    Other(ErrorObjectOwned),
+}
+
+/// Something on our side failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The database.
+    #[error(transparent)]
+    Storage(StorageError),
+    /// Reading state.
+    #[error(transparent)]
+    State(StateError),
+    /// Adding to the pool.
+    #[error(transparent)]
+    Pool(AddError),
+    /// The answer cannot be written as JSON.
+    #[error(transparent)]
+    Encode(serde_json::Error),
+}
+
+/// A call that cannot run as it is asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum CallRefused {
+    /// Two ways of paying.
+    #[error("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")]
+    TwoPrices,
+    /// `data` and `input` differ.
+    #[error(
+        "both \"data\" and \"input\" are set and not equal. Please use \"input\" to pass transaction call data"
+    )]
+    TwoInputs,
+    /// For another chain.
+    #[error("chainId does not match node's (have={have}, want={want})")]
+    ChainId {
+        /// In the call.
+        have: u64,
+        /// Ours.
+        want: u64,
+    },
+    /// The tip is above the fee.
+    #[error(
+        "max priority fee per gas higher than max fee per gas: address {from}, maxPriorityFeePerGas: {tip}, maxFeePerGas: {fee}"
+    )]
+    TipAboveFee {
+        /// Sender.
+        from: Address,
+        /// Wei per gas.
+        tip: u128,
+        /// Wei per gas.
+        fee: u128,
+    },
+    /// The fee does not cover the base fee.
+    #[error(
+        "max fee per gas less than block base fee: address {from}, maxFeePerGas: {fee}, baseFee: {base}"
+    )]
+    FeeBelowBase {
+        /// Sender.
+        from: Address,
+        /// Wei per gas.
+        fee: u128,
+        /// Wei per gas.
+        base: u64,
+    },
+    /// The sender cannot pay.
+    #[error("insufficient funds for gas * price + value: address {from} have {have} want {want}")]
+    Funds {
+        /// Sender.
+        from: Address,
+        /// Wei.
+        have: U256,
+        /// Wei.
+        want: U256,
+    },
+    /// The sender cannot send the value.
+    #[error("insufficient funds for transfer")]
+    Transfer,
+    /// Whatever else the EVM refuses before it starts.
+    #[error("err: {reason} (supplied gas {gas})")]
+    Evm {
+        /// Why.
+        reason: ethrex_evm::CallError,
+        /// Gas limit of the call.
+        gas: u64,
+    },
+    /// No amount of gas that can be paid for is enough.
+    #[error("gas required exceeds allowance ({0})")]
+    Allowance(u64),
+    /// An account is overridden in two ways.
+    #[error("account {0} has both 'state' and 'stateDiff'")]
+    TwoStates(Address),
+    /// A precompile cannot be moved here.
+    #[error("account {0} is not a precompile that can be moved")]
+    MovedPrecompile(Address),
+    /// No header has this blob base fee.
+    #[error("blobBaseFee {0} cannot be reached")]
+    BlobBaseFee(U256),
+}
+
+/// Codes that geth and the execution APIs use.
+mod code {
+    pub(super) const SERVER: i32 = -32_000;
+    pub(super) const LIMIT: i32 = -32_005;
+    pub(super) const INVALID_PARAMS: i32 = -32_602;
+    pub(super) const INTERNAL: i32 = -32_603;
+    pub(super) const REVERTED: i32 = 3;
+    /// EIP-7966.
+    pub(super) const NOT_YET_MINED: i32 = 4;
+}
+
+impl RpcError {
+    fn code(&self) -> i32 {
+        match self {
+            Self::MissingArgument(_)
+            | Self::TooManyArguments(_)
+            | Self::NoArray
+            | Self::InvalidArgument { .. }
+            | Self::NoHexPrefix(_)
+            | Self::StorageKey(_)
+            | Self::InvalidParams(_) => code::INVALID_PARAMS,
+            Self::Reverted { .. } => code::REVERTED,
+            Self::NotYetMined { .. } => code::NOT_YET_MINED,
+            Self::TooManyBlocks { .. } | Self::TooManyLogs { .. } | Self::TooManyFilters(_) => {
+                code::LIMIT
+            }
+            Self::Fault(_) => code::INTERNAL,
+            Self::Other(error) => error.code(),
+            _ => code::SERVER,
+        }
+    }
+}
+
+impl From<RpcError> for ErrorObjectOwned {
+    fn from(error: RpcError) -> Self {
+        let (code, message) = (error.code(), error.to_string());
+        match error {
+            RpcError::Other(error) => error,
+            RpcError::Reverted { data, .. } => {
+                Self::owned(code, message, Some(hex::encode_prefixed(&data)))
+            }
+            RpcError::NotYetMined { hash, .. } => Self::owned(code, message, Some(hash)),
+            RpcError::Fault(fault) => {
+                // The caller learns that we failed, the operator why.
+                let error = &fault as &dyn std::error::Error;
+                tracing::error!(error, "a call failed on our side");
+                Self::owned(code, message, None::<()>)
+            }
+            _ => Self::owned(code, message, None::<()>),
+        }
+    }
+}
+
+impl From<StorageError> for RpcError {
+    fn from(fault: StorageError) -> Self {
+        Self::Fault(Fault::Storage(fault))
+    }
+}
+
+impl From<StateError> for RpcError {
+    fn from(fault: StateError) -> Self {
+        Self::Fault(Fault::State(fault))
+    }
+}
+
+impl From<AddError> for RpcError {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::Refused(refused) => Self::Refused(refused),
+            fault => Self::Fault(Fault::Pool(fault)),
+        }
+    }
+}

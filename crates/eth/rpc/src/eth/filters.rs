@@ -1,0 +1,200 @@
+//! Filters that a caller installs and polls.
+
+use std::{
+    collections::HashMap,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use alloy_primitives::{B128, B256, keccak256};
+use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
+use ethrex_storage::BlockRef;
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use crate::{
+    Args, Context, RpcError,
+    config::{FILTER_LIFETIME, MAX_FILTERS, MAX_LOG_BLOCKS},
+};
+
+/// The installed filters.
+#[derive(Debug, Default)]
+pub(crate) struct Filters {
+    installed: Mutex<HashMap<B128, Installed>>,
+}
+
+#[derive(Debug)]
+struct Installed {
+    kind: Kind,
+    polled: Instant,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// Logs, after this block.
+    Logs(Box<Filter>, BlockRef),
+    /// Blocks after this one.
+    Blocks(BlockRef),
+    /// Transactions of the pool after so many.
+    Pending(u64),
+}
+
+/// What has come since the last poll.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Changes {
+    Hashes(Vec<B256>),
+    Logs(Vec<Log>),
+}
+
+pub(super) fn new_log_filter(context: &Context, args: &mut Args) -> Result<B128, RpcError> {
+    let filter = args.required::<Filter>()?;
+    if let FilterBlockOption::Range { from_block, to_block } = filter.block_option
+        && let (Some(from), Some(to)) = (
+            from_block.and_then(|block| block.as_number()),
+            to_block.and_then(|block| block.as_number()),
+        )
+        && from > to
+    {
+        return Err(RpcError::InvalidParams("invalid block range params"));
+    }
+    context.filters().install(Kind::Logs(Box::new(filter), context.published()))
+}
+
+pub(super) fn new_block_filter(context: &Context, _: &mut Args) -> Result<B128, RpcError> {
+    context.filters().install(Kind::Blocks(context.published()))
+}
+
+pub(super) fn new_pending_filter(context: &Context, args: &mut Args) -> Result<B128, RpcError> {
+    if args.optional::<bool>()? == Some(true) {
+        return Err(RpcError::InvalidParams("full transactions are not supported, only hashes"));
+    }
+    let (_, count) = context.pool().arrivals_since(u64::MAX);
+    context.filters().install(Kind::Pending(count))
+}
+
+pub(super) fn uninstall(context: &Context, args: &mut Args) -> Result<bool, RpcError> {
+    let id = args.required::<B128>()?;
+    Ok(context.filters().installed.lock().remove(&id).is_some())
+}
+
+/// All logs of an installed filter, old ones included.
+pub(super) fn get_logs(context: &Context, args: &mut Args) -> Result<Vec<Log>, RpcError> {
+    match context.filters().kind(args.required()?)? {
+        Kind::Logs(filter, _) => context.logs(&filter),
+        Kind::Blocks(_) | Kind::Pending(_) => Err(RpcError::FilterNotFound),
+    }
+}
+
+pub(super) fn get_changes(context: &Context, args: &mut Args) -> Result<Changes, RpcError> {
+    let id = args.required()?;
+    let (changes, next) = match context.filters().kind(id)? {
+        Kind::Pending(count) => {
+            let (hashes, count) = context.pool().arrivals_since(count);
+            (Changes::Hashes(hashes), Kind::Pending(count))
+        }
+        Kind::Blocks(last) => {
+            let moved = context.moved_since(last)?;
+            (Changes::Hashes(moved.added), Kind::Blocks(moved.head))
+        }
+        Kind::Logs(filter, last) => {
+            let moved = context.moved_since(last)?;
+            let logs = context.changed_logs(&filter, &moved)?;
+            (Changes::Logs(logs), Kind::Logs(filter, moved.head))
+        }
+    };
+    context.filters().advance(id, next);
+    Ok(changes)
+}
+
+/// How the chain went from one head to another.
+struct Moved {
+    /// Blocks that left, newest first.
+    dropped: Vec<B256>,
+    /// Blocks that came, oldest first.
+    added: Vec<B256>,
+    head: BlockRef,
+}
+
+impl Context {
+    fn published(&self) -> BlockRef {
+        let head = self.chain().head();
+        BlockRef { number: head.number, hash: head.hash() }
+    }
+
+    fn moved_since(&self, last: BlockRef) -> Result<Moved, RpcError> {
+        let head = self.published();
+        let mut dropped = Vec::new();
+        let mut at = last;
+        while self.canonical(at.number)? != Some(at.hash) {
+            let Some(header) = self.chain().storage().header(at.hash)? else { break };
+            dropped.push(at.hash);
+            at = BlockRef { number: at.number.saturating_sub(1), hash: header.parent_hash };
+        }
+        let first = (at.number + 1).max((head.number + 1).saturating_sub(MAX_LOG_BLOCKS));
+        let mut added = Vec::new();
+        for number in first..=head.number {
+            let Some(hash) = self.canonical(number)? else { break };
+            added.push(hash);
+        }
+        Ok(Moved { dropped, added, head })
+    }
+
+    /// Logs that went, marked as removed, and logs that came, of the blocks the filter asks for.
+    fn changed_logs(&self, filter: &Filter, moved: &Moved) -> Result<Vec<Log>, RpcError> {
+        let mut logs = Vec::new();
+        for hash in &moved.dropped {
+            self.append_logs(*hash, filter, &mut logs)?;
+        }
+        logs.iter_mut().for_each(|log| log.removed = true);
+        for hash in &moved.added {
+            self.append_logs(*hash, filter, &mut logs)?;
+            let limit = self.config().max_logs;
+            if logs.len() > limit {
+                let to = moved.head.number;
+                return Err(RpcError::TooManyLogs { limit, from: to, to });
+            }
+        }
+        logs.retain(|log| {
+            log.block_number.is_some_and(|number| filter.matches_block_range(number))
+        });
+        Ok(logs)
+    }
+}
+
+impl Filters {
+    fn install(&self, kind: Kind) -> Result<B128, RpcError> {
+        let now = Instant::now();
+        let mut installed = self.installed.lock();
+        installed.retain(|_, filter| now.duration_since(filter.polled) < FILTER_LIFETIME);
+        if installed.len() >= MAX_FILTERS {
+            return Err(RpcError::TooManyFilters(MAX_FILTERS));
+        }
+        let mut id = new_id(installed.len());
+        while installed.contains_key(&id) {
+            id = B128::from_slice(&keccak256(id)[..16]);
+        }
+        installed.insert(id, Installed { kind, polled: now });
+        Ok(id)
+    }
+
+    fn kind(&self, id: B128) -> Result<Kind, RpcError> {
+        let mut installed = self.installed.lock();
+        let filter = installed.get_mut(&id).ok_or(RpcError::FilterNotFound)?;
+        filter.polled = Instant::now();
+        Ok(filter.kind.clone())
+    }
+
+    fn advance(&self, id: B128, kind: Kind) {
+        if let Some(filter) = self.installed.lock().get_mut(&id) {
+            filter.kind = kind;
+        }
+    }
+}
+
+/// An id that no one meets by accident. Filters hold nothing secret, so it need not be unguessable.
+fn new_id(count: usize) -> B128 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let mut seed = now.to_be_bytes().to_vec();
+    seed.extend(count.to_be_bytes());
+    B128::from_slice(&keccak256(seed)[..16])
+}

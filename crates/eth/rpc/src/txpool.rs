@@ -1,0 +1,88 @@
+//! The `txpool` namespace.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, U64};
+use ethrex_txpool::{BySender, PoolTx};
+use ethrex_types::{Tx, alloy_consensus::Transaction};
+use jsonrpsee::RpcModule;
+use serde::Serialize;
+
+use crate::{Args, Context, RpcError, eth::transaction::pending, register};
+
+type RpcTx = alloy_rpc_types_eth::Transaction<Tx>;
+
+/// By nonce, in decimal.
+type ByNonce<T> = BTreeMap<u64, T>;
+
+/// Ready and waiting transactions, in the words of the field.
+#[derive(Debug, Serialize)]
+struct Split<T> {
+    pending: T,
+    queued: T,
+}
+
+pub(crate) fn module(context: &Context) -> RpcModule<Context> {
+    let mut module = RpcModule::new(context.clone());
+    let workers = context.workers();
+    register(&mut module, workers, "txpool_status", status);
+    register(&mut module, workers, "txpool_content", content);
+    register(&mut module, workers, "txpool_contentFrom", content_from);
+    register(&mut module, workers, "txpool_inspect", inspect);
+    module
+}
+
+fn status(context: &Context, _: &mut Args) -> Result<Split<U64>, RpcError> {
+    let status = context.pool().status();
+    Ok(Split { pending: U64::from(status.ready), queued: U64::from(status.waiting) })
+}
+
+fn content(
+    context: &Context,
+    _: &mut Args,
+) -> Result<Split<BTreeMap<String, ByNonce<RpcTx>>>, RpcError> {
+    let content = context.pool().content();
+    let base_fee = context.pool().head().base_fee;
+    let show = |tx: &PoolTx| pending(tx, base_fee);
+    Ok(Split {
+        pending: by_sender(&content.ready, show),
+        queued: by_sender(&content.waiting, show),
+    })
+}
+
+fn content_from(context: &Context, args: &mut Args) -> Result<Split<ByNonce<RpcTx>>, RpcError> {
+    let content = context.pool().content_from(args.required::<Address>()?);
+    let base_fee = context.pool().head().base_fee;
+    let all = |side: &BySender| {
+        side.values().flatten().map(|tx| (tx.nonce(), pending(tx, base_fee))).collect()
+    };
+    Ok(Split { pending: all(&content.ready), queued: all(&content.waiting) })
+}
+
+fn inspect(
+    context: &Context,
+    _: &mut Args,
+) -> Result<Split<BTreeMap<String, ByNonce<String>>>, RpcError> {
+    let content = context.pool().content();
+    Ok(Split {
+        pending: by_sender(&content.ready, summary),
+        queued: by_sender(&content.waiting, summary),
+    })
+}
+
+fn by_sender<T>(side: &BySender, show: impl Fn(&PoolTx) -> T) -> BTreeMap<String, ByNonce<T>> {
+    side.iter()
+        .map(|(sender, txs)| {
+            (sender.to_string(), txs.iter().map(|tx| (tx.nonce(), show(tx))).collect())
+        })
+        .collect()
+}
+
+fn summary(tx: &PoolTx) -> String {
+    let to = match tx.tx().to() {
+        Some(to) => to.to_string(),
+        None => "contract creation".to_owned(),
+    };
+    let tx = tx.tx();
+    format!("{to}: {} wei + {} gas × {} wei", tx.value(), tx.gas_limit(), tx.max_fee_per_gas())
+}

@@ -18,12 +18,13 @@ const MAX_CODE_BYTES = 24_576;
 export function buildArtifacts() {
   const { solc, settings, contracts } = compile(SOURCES);
   return Object.fromEntries(
-    Object.entries(contracts).map(([name, { abi, evm }]) => {
+    Object.entries(contracts).map(([name, { abi, evm, storageLayout }]) => {
       const artifact = {
         contractName: name,
         abi,
         bytecode: `0x${evm.bytecode.object}`,
         deployedBytecode: `0x${evm.deployedBytecode.object}`,
+        storage: storageLayout.storage.map(readableSlot),
         immutableReferences: Object.values(evm.deployedBytecode.immutableReferences ?? {}).flat(),
         solc,
         settings,
@@ -33,4 +34,10 @@ export function buildArtifacts() {
       return [name, artifact];
     }),
   );
+}
+
+/// One state variable, so that a change that would break an upgrade shows in a diff. The compiler's node ids in the type
+/// names change with any edit, and mean nothing.
+function readableSlot({ label, slot, offset, type }) {
+  return { label, slot: Number(slot), offset, type: type.replaceAll(/\)\d+/g, ")") };
 }

@@ -67,8 +67,7 @@ impl Artifact {
 /// What creates a proxy of `implementation` that is initialised in the same transaction.
 ///
 /// A proxy that is initialised later can be taken over in between, so the contract refuses to be created with empty
-/// call data. The contracts name each other in `initialize`; that is no obstacle when proxies are created by plain
-/// transactions, whose addresses follow from the deployer's nonces ([`Address::create`]).
+/// call data.
 #[must_use]
 pub fn proxy_init_code(implementation: Address, initialize: &impl SolCall) -> Bytes {
     let arguments =

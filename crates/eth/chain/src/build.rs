@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use ethrex_stateless::{ExecutionWitness, record};
+use ethrex_stateless::ExecutionWitness;
 use ethrex_stf::{BlockAttributes, BlockBuilder, BuildContext, InvalidBlock, RunError};
 use ethrex_storage::StorageError;
 use ethrex_trie::TrieUpdates;
 use ethrex_types::{Receipt, RecoveredBlock, SealedHeader, StateDiff, StateError};
 
-use crate::{Chain, metrics};
+use crate::{Chain, metrics, witness::CommitError};
 
 /// A block that has been built or checked, with everything needed to store it.
 #[derive(Debug, Clone)]
@@ -21,8 +21,8 @@ pub struct Prepared {
     pub diff: StateDiff,
     /// Changes of trie nodes.
     pub nodes: TrieUpdates,
-    /// What a stateless validator needs to check the block.
-    pub witness: ExecutionWitness,
+    /// What a stateless validator needs to check the block, on a chain that records it.
+    pub witness: Option<ExecutionWitness>,
 }
 
 /// Why no block was built.
@@ -40,6 +40,15 @@ pub enum BuildError {
     /// The database failed.
     #[error("read parent")]
     Storage(#[source] StorageError),
+}
+
+impl From<CommitError> for BuildError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::State(fault) => Self::State(fault),
+            CommitError::Storage(fault) => Self::Storage(fault),
+        }
+    }
 }
 
 impl From<RunError<InvalidBlock>> for BuildError {
@@ -74,12 +83,7 @@ impl Chain {
         let mut builder = BlockBuilder::open(&context, self.rules().as_ref(), &state)?;
         fill(&mut builder).map_err(BuildError::State)?;
         let built = builder.finish()?;
-        let headers = self
-            .ancestors(parent, built.accesses.oldest_block_hash)
-            .map_err(BuildError::Storage)?;
-        let (witness, update) =
-            record(&state, parent.state_root, &built.accesses, &built.diff, &headers)
-                .map_err(BuildError::State)?;
+        let (witness, update) = self.commit(&state, parent, &built.accesses, &built.diff)?;
         let block = built.seal(update.root);
         metrics::built(start.elapsed(), built.senders.len(), block.header().gas_used);
         Ok(Prepared {

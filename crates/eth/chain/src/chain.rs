@@ -27,8 +27,17 @@ struct Inner {
     rules: Arc<dyn Rules>,
     storage: Storage,
     head: watch::Sender<Head>,
+    /// Whether blocks are stored with their witness.
+    witnesses: Witnesses,
     /// Serialises writers: blocks are stored and the head moves one at a time.
     writer: Mutex<()>,
+}
+
+/// Whether a chain records what its blocks read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Witnesses {
+    Recorded,
+    None,
 }
 
 /// Why a chain could not be opened or its head moved.
@@ -46,7 +55,7 @@ pub enum ChainError {
 }
 
 impl Chain {
-    /// Opens the chain that `storage` holds; its head is the last one published.
+    /// Opens the chain that `storage` holds; its head is the last one published. Each block is stored with its witness.
     ///
     /// # Errors
     /// If the database fails.
@@ -55,11 +64,32 @@ impl Chain {
         rules: Arc<dyn Rules>,
         storage: Storage,
     ) -> Result<Self, ChainError> {
+        Self::with_witnesses(spec, rules, storage, Witnesses::Recorded)
+    }
+
+    /// The same for a chain that nobody proves: no witness is recorded.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn open_unwitnessed(
+        spec: ChainSpec,
+        rules: Arc<dyn Rules>,
+        storage: Storage,
+    ) -> Result<Self, ChainError> {
+        Self::with_witnesses(spec, rules, storage, Witnesses::None)
+    }
+
+    fn with_witnesses(
+        spec: ChainSpec,
+        rules: Arc<dyn Rules>,
+        storage: Storage,
+        witnesses: Witnesses,
+    ) -> Result<Self, ChainError> {
         let at = storage.head();
         let head = storage.header(at.hash)?.ok_or(ChainError::UnknownBlock(at.hash))?;
         metrics::head(head.number);
         let (head, _) = watch::channel(head);
-        let inner = Inner { spec, rules, storage, head, writer: Mutex::new(()) };
+        let inner = Inner { spec, rules, storage, head, witnesses, writer: Mutex::new(()) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -79,6 +109,10 @@ impl Chain {
     #[must_use]
     pub fn storage(&self) -> &Storage {
         &self.inner.storage
+    }
+
+    pub(crate) fn witnesses(&self) -> Witnesses {
+        self.inner.witnesses
     }
 
     /// The head as the world sees it.
@@ -104,7 +138,7 @@ impl Chain {
             receipts: prepared.receipts.clone(),
             diff: prepared.diff.clone(),
             trie: prepared.nodes.clone(),
-            witness: Some(alloy_rlp::encode(&prepared.witness).into()),
+            witness: prepared.witness.as_ref().map(|witness| alloy_rlp::encode(witness).into()),
         })
     }
 

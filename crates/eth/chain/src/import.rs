@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use ethrex_stateless::record;
 use ethrex_stf::{InvalidBlock, RunError, check_body, check_header, execute};
 use ethrex_storage::StorageError;
 use ethrex_types::{RecoveredBlock, SealedBlock, StateError};
 
-use crate::{Chain, Prepared, metrics};
+use crate::{Chain, Prepared, metrics, witness::CommitError};
 
 /// What consensus says about a block.
 #[derive(Debug)]
@@ -29,6 +28,15 @@ pub enum ImportError {
     /// The database failed.
     #[error("storage")]
     Storage(#[source] StorageError),
+}
+
+impl From<CommitError> for ImportError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::State(fault) => Self::State(fault),
+            CommitError::Storage(fault) => Self::Storage(fault),
+        }
+    }
 }
 
 impl Chain {
@@ -81,12 +89,7 @@ impl Chain {
             Err(RunError::Invalid(why)) => return invalid(why),
             Err(RunError::Fault(fault)) => return Err(ImportError::State(fault)),
         };
-        let headers = self
-            .ancestors(&parent, executed.accesses.oldest_block_hash)
-            .map_err(ImportError::Storage)?;
-        let (witness, update) =
-            record(&state, parent.state_root, &executed.accesses, &executed.diff, &headers)
-                .map_err(ImportError::State)?;
+        let (witness, update) = self.commit(&state, &parent, &executed.accesses, &executed.diff)?;
         let got = block.sealed().header().state_root;
         if got != update.root {
             return invalid(InvalidBlock::Root { what: "state root", got, want: update.root });

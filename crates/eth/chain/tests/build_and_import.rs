@@ -1,5 +1,7 @@
 //! What one chain builds, another accepts: with the state, and without it.
 
+#![expect(clippy::unwrap_used, reason = "tests unwrap")]
+
 use std::sync::Arc;
 
 use alloy_eips::eip2718::Encodable2718;
@@ -139,8 +141,9 @@ async fn a_block_that_lies_is_invalid_and_leaves_no_trace() {
 async fn a_witness_that_lacks_a_node_says_nothing_about_the_block() {
     let ours = chain();
     let prepared = build(&ours, &[signed(0, Some(FRIEND), 5, vec![]).await]);
-    for index in 0..prepared.witness.state.len() {
-        let mut witness = prepared.witness.clone();
+    let whole = prepared.witness.unwrap();
+    for index in 0..whole.state.len() {
+        let mut witness = whole.clone();
         witness.state.remove(index);
         let witness = Witness::decode(&witness).unwrap();
         let error = validate(ours.spec(), ours.rules().as_ref(), &prepared.block, &witness)
@@ -156,7 +159,7 @@ async fn a_false_state_root_is_found_without_the_state() {
     let mut block = prepared.block.sealed().block().clone();
     block.header.state_root = B256::repeat_byte(1);
     let block = ethrex_types::RecoveredBlock::recover(SealedBlock::seal(block)).unwrap();
-    let witness = Witness::decode(&prepared.witness).unwrap();
+    let witness = Witness::decode(&prepared.witness.unwrap()).unwrap();
     let error = validate(ours.spec(), ours.rules().as_ref(), &block, &witness).unwrap_err();
     let ethrex_stateless::ValidateError::Invalid(InvalidBlock::Root { what, .. }) = error else {
         panic!("{error:?}")

@@ -48,7 +48,8 @@ pub(crate) fn find(
             Ok(())
         })?;
         let block = prefix.block.sealed().clone();
-        Ok(check(chain.spec(), chain.rules().as_ref(), block, &prefix.witness).is_err())
+        let witness = prefix.witness.expect("the chain of a rollup records witnesses");
+        Ok(check(chain.spec(), chain.rules().as_ref(), block, &witness).is_err())
     };
     if fails(0)? {
         return Ok(Culprit::EmptyBlock);

@@ -195,7 +195,8 @@ impl Sequencer {
         let next = self.deposits.next_for_block() + built.filled.messages;
         self.deposits.built(next);
         self.pipeline.built(block.hash(), next);
-        let witness = built.prepared.witness.clone();
+        let witness =
+            built.prepared.witness.clone().expect("the chain of a rollup records witnesses");
         self.checking.insert(block.hash(), built);
         if !self.checker.submit(block, witness).await {
             return Err(SequencerError::CheckerEnded);

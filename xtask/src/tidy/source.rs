@@ -29,6 +29,10 @@ pub(super) const PURE: [&str; 9] = [
 const IMPURE_MODULES: [&str; 5] = ["fs", "net", "env", "process", "thread"];
 const IMPURE_NAMES: [&str; 5] = ["tokio", "rand", "SystemTime", "Instant", "UNIX_EPOCH"];
 
+/// Items of `std::env` that read what the process was started with.
+const ENVIRONMENT: [&str; 8] =
+    ["var", "var_os", "vars", "vars_os", "args", "args_os", "set_var", "remove_var"];
+
 /// Names that say nothing about a file.
 const EMPTY_NAMES: [&str; 9] =
     ["utils", "util", "helpers", "helper", "common", "misc", "manager", "mod", "types"];
@@ -119,11 +123,20 @@ fn impurities(file: &Path, tokens: &[Token<'_>]) -> Vec<Finding> {
         .collect()
 }
 
+/// `env::var` and its like, by whatever path; the platform's constants are no environment.
 fn environment(file: &Path, tokens: &[Token<'_>]) -> Vec<Finding> {
-    let found = std_modules(tokens).into_iter().filter(|token| token.text == "env");
+    let path = |window: &[Token<'_>]| {
+        window[0].text == "env" && window[1].text == ":" && window[2].text == ":"
+    };
+    let after = tokens.windows(4).filter(|window| path(window)).map(|window| window[3]);
+    let groups =
+        tokens.windows(4).enumerate().filter(|(_, window)| path(window) && window[3].text == "{");
+    let grouped = groups.flat_map(|(at, _)| group(&tokens[at + 3..]));
+    let found = after.chain(grouped).filter(|token| ENVIRONMENT.contains(&token.text));
     found
         .map(|token| {
-            Finding::new(file, token.line, "`std::env`: only bin/ reads flags and environment")
+            let what = format!("`env::{}`: only bin/ reads flags and environment", token.text);
+            Finding::new(file, token.line, what)
         })
         .collect()
 }

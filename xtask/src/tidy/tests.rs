@@ -163,6 +163,7 @@ fn a_pure_crate_has_no_clock_and_no_disk() {
 #[test]
 fn only_the_binaries_read_the_environment() {
     breaks("crates/eth/chain/src/import.rs", "fn f() { std::env::var(\"A\"); }", "only bin/ reads");
+    breaks("crates/eth/chain/src/import.rs", "use std::env::{consts, args};", "only bin/ reads");
     assert_eq!(
         found(&[("bin/ethrex/src/main.rs", "fn f() { std::env::var(\"A\"); }")]),
         Vec::<String>::new()

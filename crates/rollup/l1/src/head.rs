@@ -62,3 +62,36 @@ async fn look(client: &Client, head: &watch::Sender<Option<Header>>, down: &mut 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeL1;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_head_is_followed_through_an_outage_and_a_reorganisation() {
+        let l1 = FakeL1::new();
+        l1.set_down(true);
+        let (out, mut head) = watch::channel(None);
+        let stop = CancellationToken::new();
+        let config = HeadConfig { every: Duration::from_millis(200) };
+        let task = tokio::spawn(watch_head(l1.client(), config, out, stop.clone()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(*head.borrow_and_update(), None);
+
+        l1.set_down(false);
+        l1.mine();
+        head.changed().await.unwrap();
+        let first = head.borrow_and_update().unwrap();
+        assert_eq!(first.number, 1);
+
+        l1.reorganise(1, false);
+        l1.mine();
+        head.changed().await.unwrap();
+        let second = head.borrow_and_update().unwrap();
+        assert!(second.number == 1 && second.hash != first.hash);
+
+        stop.cancel();
+        task.await.unwrap();
+    }
+}

@@ -33,6 +33,8 @@ pub(crate) fn over_http(urls: &[Url]) -> Result<RpcClient, L1Error> {
     install_tls_provider();
     let http = reqwest::Client::builder()
         .timeout(REQUEST_TIMEOUT)
+        // Proxies of the environment are for people; only `bin` reads the environment.
+        .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
         .build()
         .map_err(L1Error::HttpClient)?;
@@ -93,5 +95,49 @@ impl Service<RequestPacket> for FallThrough {
 
     fn call(&mut self, request: RequestPacket) -> Self::Future {
         Box::pin(self.clone().exchange(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{client::Client, testing::FakeL1};
+
+    fn pair() -> (FakeL1, FakeL1, Client) {
+        let (first, second) = (FakeL1::new(), FakeL1::new());
+        second.mine_many(7);
+        let endpoints = [first.clone(), second.clone()].map(BoxTransport::new).to_vec();
+        (first, second, Client::with_transport(FallThrough::new(endpoints)))
+    }
+
+    async fn head(client: &Client) -> Option<u64> {
+        client.head().await.ok().map(|head| head.number)
+    }
+
+    #[tokio::test]
+    async fn the_next_endpoint_is_asked_when_one_does_not_answer() {
+        let (first, second, client) = pair();
+        assert_eq!(head(&client).await, Some(0));
+        first.set_down(true);
+        assert_eq!(head(&client).await, Some(7));
+        first.set_down(false);
+        assert_eq!(head(&client).await, Some(7), "the one that answered last is asked first");
+        second.set_down(true);
+        assert_eq!(head(&client).await, Some(0));
+        first.set_down(true);
+        assert_eq!(head(&client).await, None);
+    }
+
+    #[tokio::test]
+    async fn an_error_object_is_an_answer() {
+        let (_first, second, client) = pair();
+        let refused = client.send_raw(&vec![0xff].into()).await.unwrap();
+        assert!(refused.is_err());
+        assert!(second.sent().is_empty());
+    }
+
+    #[test]
+    fn no_endpoint_is_an_error() {
+        assert!(matches!(over_http(&[]), Err(L1Error::NoEndpoint)));
     }
 }

@@ -41,7 +41,7 @@ impl Store {
             ":gas_used": mined.map(|mined| int(mined.gas_used)).transpose()?,
             ":created": mined.and_then(|mined| mined.created).map(|at| at.to_vec()),
         };
-        let sql = "insert or replace into outbox values (:chain_id, :purpose, :sender, :nonce, :raw, \
+        let sql = "insert or replace into outbox values (:chain_id, :sender, :nonce, :purpose, :raw, \
                    :hashes, :state, :mined_tx, :mined_block, :gas_used, :created)";
         let trim = "update outbox set raw = x'' where chain_id = ? and sender = ? and nonce < ? \
                     and state != 'open' and length(raw) > 0";
@@ -54,7 +54,8 @@ impl Store {
     }
 
     fn entry(&self, chain_id: u64, purpose: &Purpose) -> Result<Option<Entry>, StoreError> {
-        let sql = "select * from outbox where chain_id = ? and purpose = ?";
+        let sql = "select * from outbox where chain_id = ? and purpose = ? \
+                   order by state = 'mined' desc, state = 'open' desc, nonce desc limit 1";
         self.one(sql, (int(chain_id)?, purpose.as_str()), "find a sent L1 transaction", read)
     }
 
@@ -168,6 +169,23 @@ mod tests {
         }
         assert_eq!(store.last_nonce(9, FROM).unwrap(), Some(2));
         assert_eq!(store.last_nonce(9, Address::ZERO).unwrap(), None);
+    }
+
+    #[test]
+    fn of_several_tries_the_one_that_counts_is_found() {
+        let store = Store::memory().unwrap();
+        let purpose = Purpose::new("commit:1");
+        let states = [State::Mined(mined()), State::Open, State::Reverted(mined()), State::Void];
+        for first in 0..states.len() {
+            for (nonce, state) in states.into_iter().enumerate().skip(first) {
+                let entry = Entry { purpose: purpose.clone(), ..entry(nonce as u64, state) };
+                store.put(&entry).unwrap();
+            }
+            let found = store.find(9, &purpose).unwrap().unwrap();
+            let expected = if first < 2 { states[first] } else { State::Void };
+            assert_eq!(found.state, expected, "from {first}");
+            store.put(&Entry { state: State::Void, ..found }).unwrap();
+        }
     }
 
     #[test]

@@ -52,9 +52,9 @@ create table proofs (
 
 create table outbox (
     chain_id integer not null,
-    purpose text not null,
     sender blob not null,
     nonce integer not null,
+    purpose text not null,
     raw blob not null,
     hashes blob not null,
     state text not null check (state in ('open', 'mined', 'reverted', 'void')),
@@ -62,6 +62,6 @@ create table outbox (
     mined_block integer,
     gas_used integer,
     created blob,
-    primary key (chain_id, purpose)
+    primary key (chain_id, sender, nonce)
 ) strict;
-create index outbox_by_nonce on outbox (chain_id, sender, nonce);
+create index outbox_by_purpose on outbox (chain_id, purpose);

@@ -225,6 +225,8 @@ struct Driver {
     desks: HashMap<Purpose, Desk>,
     /// Entries of transactions that are in flight or mined and watched, by nonce.
     entries: HashMap<u64, Entry>,
+    /// It has been said that L1 is too dear.
+    said_over_cap: bool,
 }
 
 impl Driver {
@@ -271,6 +273,7 @@ impl Driver {
             started: Instant::now(),
             desks: HashMap::new(),
             entries,
+            said_over_cap: false,
         })
     }
 
@@ -421,9 +424,16 @@ impl Driver {
                 Step::Again { nonce } => self.broadcast(nonce, "again").await?,
             }
         }
-        if self.machine.over_cap() {
+        let over_cap = self.machine.over_cap();
+        if over_cap {
             metrics::over_cap();
-            tracing::debug!(?market, "L1 is dearer than the fee caps allow; waiting");
+        }
+        match (std::mem::replace(&mut self.said_over_cap, over_cap), over_cap) {
+            (false, true) => {
+                tracing::warn!(?market, "L1 is dearer than the fee caps allow; waiting");
+            }
+            (true, false) => tracing::info!(?market, "L1 is below the fee caps again"),
+            _ => {}
         }
         Ok(())
     }
@@ -509,8 +519,11 @@ impl Driver {
             Answer::Invalid => {
                 tracing::error!(purpose = %entry.purpose, nonce, %refusal, "L1 refuses a transaction for good");
             }
+            _ if step == "again" => {
+                tracing::debug!(purpose = %entry.purpose, nonce, %refusal, ?answer, "L1 still does not take a transaction");
+            }
             _ => {
-                tracing::debug!(purpose = %entry.purpose, nonce, %refusal, ?answer, "L1 did not take a transaction");
+                tracing::warn!(purpose = %entry.purpose, nonce, %refusal, ?answer, "L1 did not take a transaction; trying again");
             }
         }
         if self.machine.answered(self.now(), nonce, answer)

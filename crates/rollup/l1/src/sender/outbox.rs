@@ -86,9 +86,10 @@ impl OutboxError {
 
 /// Where entries are kept. A method that returns `Ok` after writing has made the write durable.
 pub trait Outbox: fmt::Debug + Send + Sync + 'static {
-    /// Inserts or overwrites the entry of a purpose.
+    /// Inserts or overwrites the entry of a chain, account and nonce.
     fn put(&self, entry: &Entry) -> Result<(), OutboxError>;
-    /// The entry of a purpose.
+    /// The entry that serves a purpose. After failed tries there are several: one that is mined counts most, then one
+    /// that is open, then the one with the highest nonce.
     fn find(&self, chain_id: u64, purpose: &Purpose) -> Result<Option<Entry>, OutboxError>;
     /// All entries of an account with at least this nonce, and all open ones, by nonce.
     fn recent(
@@ -104,18 +105,35 @@ pub trait Outbox: fmt::Debug + Send + Sync + 'static {
 /// An outbox that forgets when the process ends: for tools that send a few transactions and wait.
 #[derive(Debug, Default)]
 pub struct MemoryOutbox {
-    entries: Mutex<BTreeMap<(u64, Purpose), Entry>>,
+    entries: Mutex<BTreeMap<(u64, Address, u64), Entry>>,
+}
+
+impl MemoryOutbox {
+    fn of_account(&self, chain_id: u64, from: Address) -> Vec<Entry> {
+        let entries = self.entries.lock();
+        let account = (chain_id, from, 0)..=(chain_id, from, u64::MAX);
+        entries.range(account).map(|(_, entry)| entry.clone()).collect()
+    }
 }
 
 impl Outbox for MemoryOutbox {
     fn put(&self, entry: &Entry) -> Result<(), OutboxError> {
-        let key = (entry.chain_id, entry.purpose.clone());
+        let key = (entry.chain_id, entry.from, entry.nonce);
         self.entries.lock().insert(key, entry.clone());
         Ok(())
     }
 
     fn find(&self, chain_id: u64, purpose: &Purpose) -> Result<Option<Entry>, OutboxError> {
-        Ok(self.entries.lock().get(&(chain_id, purpose.clone())).cloned())
+        let entries = self.entries.lock();
+        let serving = entries
+            .values()
+            .filter(|entry| entry.chain_id == chain_id && entry.purpose == *purpose);
+        let rank = |entry: &Entry| match entry.state {
+            State::Mined(_) => 2,
+            State::Open => 1,
+            State::Reverted(_) | State::Void => 0,
+        };
+        Ok(serving.max_by_key(|entry| (rank(entry), entry.nonce)).cloned())
     }
 
     fn recent(
@@ -124,23 +142,14 @@ impl Outbox for MemoryOutbox {
         from: Address,
         from_nonce: u64,
     ) -> Result<Vec<Entry>, OutboxError> {
-        let mut found: Vec<Entry> = self
-            .entries
-            .lock()
-            .values()
-            .filter(|entry| entry.chain_id == chain_id && entry.from == from)
-            .filter(|entry| entry.state == State::Open || entry.nonce >= from_nonce)
-            .cloned()
-            .collect();
-        found.sort_by_key(|entry| entry.nonce);
+        let mut found = self.of_account(chain_id, from);
+        found.retain(|entry| entry.state == State::Open || entry.nonce >= from_nonce);
         Ok(found)
     }
 
     fn last_nonce(&self, chain_id: u64, from: Address) -> Result<Option<u64>, OutboxError> {
-        let entries = self.entries.lock();
-        let ours = entries.values().filter(|entry| {
-            entry.chain_id == chain_id && entry.from == from && entry.state != State::Void
-        });
-        Ok(ours.map(|entry| entry.nonce).max())
+        let mut entries = self.of_account(chain_id, from);
+        entries.retain(|entry| entry.state != State::Void);
+        Ok(entries.last().map(|entry| entry.nonce))
     }
 }

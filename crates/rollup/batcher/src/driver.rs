@@ -184,7 +184,10 @@ struct Driver {
     started: Instant,
     stage: Stage,
     under_way: Option<UnderWay>,
-    complained: bool,
+    /// It has been said that L1 does not answer.
+    away: bool,
+    /// It has been said that L1 refuses the batch.
+    refusing: bool,
 }
 
 impl Driver {
@@ -197,7 +200,8 @@ impl Driver {
             started: Instant::now(),
             stage: Stage::Unknown { not_before: Duration::ZERO },
             under_way: None,
-            complained: false,
+            away: false,
+            refusing: false,
         }
     }
 
@@ -234,18 +238,17 @@ impl Driver {
         let committed = self.parts.settlement.last_committed().await?;
         let found = self.parts.settlement.committed(committed).await?;
         let on_l1 = found.map(|found| (found.newStateRoot, found.lastBlockHash));
+        let l1_head = self.parts.settlement.client().head().await?.number;
         let chain_id = self.parts.settlement.client().chain_id().await?;
-        let (row, last, untold) = self
+        let (row, sent, next_sent, last) = self
             .store(move |store| {
-                let last = store.last_batch()?.map(|number| store.batch(number)).transpose()?;
-                let row = store.batch(committed)?;
-                let untold = match &row {
-                    Some(row) if row.batch.commit_tx.is_none() => {
-                        store.has_sent(chain_id, &seal::purpose(row))?
-                    }
-                    _ => false,
+                let sent = |row: &Option<StoredBatch>| match row {
+                    Some(row) => store.sent(chain_id, &seal::purpose(row)),
+                    None => Ok(None),
                 };
-                Ok((row, last.flatten(), untold))
+                let (row, next) = (store.batch(committed)?, store.batch(committed.next())?);
+                let last = store.last_batch()?.map(|number| store.batch(number)).transpose()?;
+                Ok((row.clone(), sent(&row)?, sent(&next)?, last.flatten()))
             })
             .await?;
         let in_chain = match &last {
@@ -253,13 +256,17 @@ impl Driver {
             None => None,
         };
         let sealed = last.as_ref().map_or(committed, |row| row.batch.number);
-        let next = resume(Standing { committed, on_l1, row, last, untold, in_chain })?;
-        if std::mem::take(&mut self.complained) {
-            tracing::info!("settlement goes on");
+        let standing = Standing { committed, on_l1, row, sent, next_sent, l1_head, last, in_chain };
+        let next = resume(standing)?;
+        if std::mem::take(&mut self.away) {
+            tracing::info!("L1 answers again; settlement goes on");
         }
         self.progress.send_replace(Progress { sealed, committed });
         match next {
-            Resume::AskAgain => self.ask_again(),
+            Resume::AskAgain => {
+                tracing::warn!(%committed, %sealed, "L1 is being reorganised; waiting for lost commitments to come back");
+                self.ask_again();
+            }
             Resume::Fill { number, first } => {
                 tracing::info!(%committed, next = %number, %first, "batches continue");
                 self.open(number, first);
@@ -355,6 +362,7 @@ impl Driver {
             Outcome::Mined(mined) => {
                 self.parts.store.set_commit_tx(number, mined.tx)?;
                 metrics::committed(number.0, last.0);
+                self.refusing = false;
                 tracing::info!(batch = %number, last_block = %last, tx = %mined.tx, l1_block = mined.block, "batch committed on L1");
                 self.progress.send_modify(|progress| progress.committed = number);
                 self.go_on(number, last);
@@ -389,7 +397,7 @@ impl Driver {
                 tracing::warn!(%batch, %revert, "L1 has moved on without us; looking again");
             }
             Refusal::Wait(why) => {
-                if !std::mem::replace(&mut self.complained, true) {
+                if !std::mem::replace(&mut self.refusing, true) {
                     tracing::error!(%batch, %revert, why, "L1 does not take the batch; trying again");
                 }
             }
@@ -405,7 +413,7 @@ impl Driver {
         if error.reaction() == Reaction::Stop {
             return Err(error);
         }
-        if !std::mem::replace(&mut self.complained, true) {
+        if !std::mem::replace(&mut self.away, true) {
             tracing::warn!(%error, source = ?std::error::Error::source(&error), "settlement waits for L1");
         }
         self.ask_again();

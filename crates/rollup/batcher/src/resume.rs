@@ -1,13 +1,18 @@
 //! Where to go on, from what L1, the store and the chain say. Pure.
 //!
 //! L1 decides what is committed. The store may be one batch ahead: the one whose row was written before its
-//! transaction was signed. Anything else is a reason to stop and ask.
+//! transaction was signed; or more, while L1 is being reorganised and the sender brings the lost commitments back.
+//! Anything else is a reason to stop and ask.
 
 use alloy_primitives::B256;
+use ethrex_l1::State;
 use ethrex_protocol::{BatchNumber, L2Height};
 use ethrex_store::StoredBatch;
 
 use crate::error::Inconsistency;
+
+/// Blocks after which a commitment that L1 has lost does not come back by itself.
+const REORG_DEPTH: u64 = 64;
 
 /// What is known at start.
 #[derive(Debug)]
@@ -20,8 +25,12 @@ pub(crate) struct Standing {
     pub(crate) row: Option<StoredBatch>,
     /// The last row.
     pub(crate) last: Option<StoredBatch>,
-    /// The committed row does not say by which transaction, but the sender has one for it: its outcome was never told.
-    pub(crate) untold: bool,
+    /// Where the commitment of that batch stands in the outbox.
+    pub(crate) sent: Option<State>,
+    /// Where the commitment of the batch after it stands in the outbox.
+    pub(crate) next_sent: Option<State>,
+    /// The newest block of L1.
+    pub(crate) l1_head: u64,
     /// Hash of the block in the chain at the last row's last height.
     pub(crate) in_chain: Option<B256>,
 }
@@ -33,17 +42,25 @@ pub(crate) enum Resume {
     Fill { number: BatchNumber, first: L2Height },
     /// Submit this row.
     Submit(Box<StoredBatch>),
-    /// L1 changed while it was asked.
+    /// L1 changed while it was asked, or lost commitments that the sender is sending again.
     AskAgain,
 }
 
 pub(crate) fn resume(standing: Standing) -> Result<Resume, Inconsistency> {
-    let Standing { committed, on_l1, row, last, untold, in_chain } = standing;
+    let Standing { committed, on_l1, row, sent, next_sent, l1_head, last, in_chain } = standing;
     let stored = last.as_ref().map_or(BatchNumber(0), |row| row.batch.number);
     if stored < committed {
         return Err(Inconsistency::StoreBehind { committed, stored });
     }
     if stored > committed.next() {
+        let comes_back = match next_sent {
+            Some(State::Open) => true,
+            Some(State::Mined(mined)) => l1_head <= mined.block.saturating_add(REORG_DEPTH),
+            Some(State::Reverted(_) | State::Void) | None => false,
+        };
+        if comes_back {
+            return Ok(Resume::AskAgain);
+        }
         return Err(Inconsistency::L1Behind { committed, stored });
     }
     if let Some(row) = &row {
@@ -58,6 +75,9 @@ pub(crate) fn resume(standing: Standing) -> Result<Resume, Inconsistency> {
     if in_chain != Some(last.last_block_hash) {
         return Err(Inconsistency::OtherChain { batch: stored, height: last.batch.last_block });
     }
+    // A row without its transaction, though the sender has one: its outcome was never told.
+    let untold =
+        last.batch.commit_tx.is_none() && matches!(sent, Some(State::Open | State::Mined(_)));
     Ok(if stored == committed && !untold {
         Resume::Fill { number: stored.next(), first: last.batch.last_block.next() }
     } else {
@@ -67,6 +87,7 @@ pub(crate) fn resume(standing: Standing) -> Result<Resume, Inconsistency> {
 
 #[cfg(test)]
 mod tests {
+    use ethrex_l1::Mined;
     use ethrex_protocol::batch::{Batch, BlobsBundle};
 
     use super::*;
@@ -100,7 +121,9 @@ mod tests {
             committed: BatchNumber(committed),
             on_l1: common.as_ref().map(|row| (row.batch.state_root, row.last_block_hash)),
             row: common,
-            untold: false,
+            sent: None,
+            next_sent: None,
+            l1_head: 100,
             in_chain: row(stored).map(|row| row.last_block_hash),
             last: row(stored),
         }
@@ -126,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_commitment_whose_outcome_was_never_told_is_submitted_to_hear_it() {
-        let untold = Standing { untold: true, ..standing(3, 3) };
+        let untold = Standing { sent: Some(State::Open), ..standing(3, 3) };
         assert_eq!(resume(untold), Ok(Resume::Submit(Box::new(row(3)))));
     }
 
@@ -139,6 +162,16 @@ mod tests {
         assert_eq!(error(other), Inconsistency::OtherBatch { batch: BatchNumber(3) });
         let gone = Standing { in_chain: None, ..standing(3, 3) };
         assert!(matches!(error(gone), Inconsistency::OtherChain { height: L2Height(30), .. }));
+    }
+
+    #[test]
+    fn commitments_lost_in_a_reorganisation_are_waited_for_and_others_are_not() {
+        let mined = |block| Mined { tx: B256::ZERO, block, gas_used: 0, created: None };
+        let lost = |state| resume(Standing { next_sent: Some(state), ..standing(1, 3) });
+        assert_eq!(lost(State::Open), Ok(Resume::AskAgain));
+        assert_eq!(lost(State::Mined(mined(36))), Ok(Resume::AskAgain));
+        assert!(lost(State::Mined(mined(35))).is_err(), "too long ago for a reorganisation");
+        assert!(lost(State::Void).is_err());
     }
 
     #[test]

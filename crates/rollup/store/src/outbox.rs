@@ -14,10 +14,9 @@ use crate::{
 const KEEP_BYTES: i64 = 128;
 
 impl Store {
-    /// Whether a transaction that can still be mined, or is, was signed for a purpose.
-    pub fn has_sent(&self, chain_id: u64, purpose: &Purpose) -> Result<bool, StoreError> {
-        let entry = self.entry(chain_id, purpose)?;
-        Ok(entry.is_some_and(|entry| matches!(entry.state, State::Open | State::Mined(_))))
+    /// Where the transaction that serves a purpose stands, if one was signed.
+    pub fn sent(&self, chain_id: u64, purpose: &Purpose) -> Result<Option<State>, StoreError> {
+        Ok(self.entry(chain_id, purpose)?.map(|entry| entry.state))
     }
 
     fn put_entry(&self, entry: &Entry) -> Result<(), StoreError> {

@@ -379,6 +379,44 @@ async fn a_batch_committed_behind_our_back_is_not_committed_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn commitments_that_a_reorganisation_of_l1_takes_away_come_back() {
+    let world = World::new();
+    let node = world.start();
+    world.chain.publish_empty(2);
+    world.pass(7).await;
+    assert_eq!(world.committed(), 1);
+    let depth = world.l1.head() as usize;
+    world.l1.reorganise(depth, false);
+    assert_eq!(world.committed(), 0);
+    // L1 stands still while the next batch is sealed and refused.
+    world.chain.publish_empty(2);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(world.store().last_batch().unwrap(), Some(BatchNumber(2)));
+    world.pass(20).await;
+    assert_eq!((world.committed(), world.committer_nonce()), (2, 2));
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_reverted_on_l1_stop_settlement() {
+    let world = World::new();
+    let node = world.start();
+    world.chain.publish_empty(2);
+    world.pass(7).await;
+    assert_eq!(world.committed(), 1);
+    world.l1.change_settlement(|model| {
+        model.commitments.remove(&1);
+        model.last_committed = 0;
+    });
+    world.l1.mine_many(70);
+    world.chain.publish_empty(2);
+    world.pass(20).await;
+    let error = node.tasks.0.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("reverted on L1"), "{error}");
+    assert_eq!(world.committer_nonce(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_lacks_a_committed_batch_is_refused_at_start() {
     let world = World::new();
     world.l1.change_settlement(|model| {

@@ -80,7 +80,7 @@ fn import(world: &World, blocks: Vec<SealedBlock>) -> Result<[Duration; 5]> {
             receipts: executed.receipts,
             diff: executed.diff,
             trie: update.nodes,
-            witness: Some(serde_json::to_vec(&witness)?.into()),
+            witness: Some(alloy_rlp::encode(&witness).into()),
         })?;
         storage.set_canonical(parent.hash())?;
         let stored = start.elapsed();

@@ -122,7 +122,8 @@ struct Built {
     filled: Filled,
 }
 
-type Building = JoinHandle<Result<Built, SequencerError>>;
+/// `None` where the block it stood on was dropped meanwhile.
+type Building = JoinHandle<Result<Option<Built>, SequencerError>>;
 
 impl Sequencer {
     /// Puts the machines together.
@@ -179,15 +180,19 @@ impl Sequencer {
         let messages: Vec<PrivilegedMessage> =
             self.deposits.next(ethrex_protocol::constants::PRIVILEGED_TX_BUDGET).cloned().collect();
         tokio::task::spawn_blocking(move || {
-            build(&chain, &pool, &config, tip, &messages, &set_aside)
+            let built = build(&chain, &pool, &config, tip, &messages, &set_aside);
+            match built {
+                Err(_) if !chain.storage().has_state(tip) => Ok(None),
+                built => built.map(Some),
+            }
         })
     }
 
-    async fn on_built(&mut self, built: Built) -> Result<(), SequencerError> {
-        if built.parent.hash() != self.pipeline.tip() {
-            // What it stands on was dropped while it was built.
+    async fn on_built(&mut self, built: Option<Built>) -> Result<(), SequencerError> {
+        // What it stands on may have been dropped while it was built.
+        let Some(built) = built.filter(|built| built.parent.hash() == self.pipeline.tip()) else {
             return Ok(());
-        }
+        };
         if let Some(id) = built.filled.stuck_message {
             return Err(SequencerError::StuckMessage(id));
         }
@@ -254,9 +259,10 @@ impl Sequencer {
         let (built, culprit) = tokio::task::spawn_blocking(move || {
             write_reproducer(&dir, &built.prepared);
             let culprit = culprit::find(&chain, &built.parent, &built.attributes, &built.prepared);
-            (built, culprit)
+            chain.storage().drop_block(hash)?;
+            Ok::<_, SequencerError>((built, culprit))
         })
-        .await?;
+        .await??;
         match culprit? {
             Culprit::Transaction { index, hash } => {
                 let tx = &built.prepared.block.sealed().body().transactions[index];
@@ -292,7 +298,7 @@ fn build(
     messages: &[PrivilegedMessage],
     set_aside: &HashSet<B256>,
 ) -> Result<Built, SequencerError> {
-    let parent = chain.storage().header(tip)?.expect("the tip was stored before it was built on");
+    let parent = chain.storage().header(tip)?.ok_or(BuildError::NoState(tip))?;
     let attributes = BlockAttributes {
         timestamp: unix_time().max(parent.timestamp + 1),
         fee_recipient: config.fee_recipient,
@@ -378,7 +384,9 @@ pub async fn drive(
 }
 
 /// Waits for the block being built; for ever, if there is none.
-async fn join(building: &mut Option<Building>) -> Result<Result<Built, SequencerError>, JoinError> {
+async fn join(
+    building: &mut Option<Building>,
+) -> Result<Result<Option<Built>, SequencerError>, JoinError> {
     let Some(running) = building else { return std::future::pending().await };
     let done = running.await;
     *building = None;

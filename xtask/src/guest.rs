@@ -29,11 +29,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     let flags =
         ["-C", "passes=lower-atomic", "-C", "panic=abort", "--cfg", "getrandom_backend=\"custom\""]
             .join("\u{1f}");
-    let mut job = command(
-        root,
-        toolchain.join("bin/cargo"),
-        &["build", "--locked", "-p", "ethrex-program", "--no-default-features"],
-    );
+    let mut job = command(&probe(root, &cache)?, toolchain.join("bin/cargo"), &["build"]);
     job.args(["--target", TARGET, "-Zbuild-std=core,alloc,std,panic_abort,proc_macro"]);
     job.arg("-Zbuild-std-features=compiler-builtins-mem");
     job.env("RUSTC", toolchain.join("bin/rustc")).env("CARGO_ENCODED_RUSTFLAGS", flags);
@@ -41,6 +37,23 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     run(&mut job)?;
     println!("ethrex-program compiles for {TARGET}");
     Ok(())
+}
+
+/// A crate that stands where a guest would: it has no more than the program and the promise of a source of entropy, which every
+/// guest makes. The workspace's lock file decides the versions.
+fn probe(root: &Path, cache: &Path) -> Result<PathBuf> {
+    let probe = cache.join("probe");
+    fs::create_dir_all(probe.join("src")).wrap_err("make a guest crate")?;
+    let program = root.join("crates/rollup/program");
+    let manifest = format!(
+        "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
+         ethrex-program = {{ path = {program:?}, default-features = false }}\n\
+         getrandom = {{ version = \"0.2\", features = [\"custom\"] }}\n"
+    );
+    fs::write(probe.join("Cargo.toml"), manifest).wrap_err("write a guest's manifest")?;
+    fs::write(probe.join("src/lib.rs"), "pub use ethrex_program;\n").wrap_err("write a guest")?;
+    fs::copy(root.join("Cargo.lock"), probe.join("Cargo.lock")).wrap_err("copy the lock file")?;
+    Ok(probe)
 }
 
 /// The nightly toolchain with the standard library's sources in place.

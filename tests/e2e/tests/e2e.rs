@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{B256, U256, keccak256};
 use ethrex_test_e2e::round_trip::{Account, COUNTER, Chains};
 use ethrex_test_e2e::{Anvil, Cast, Dev, Layer2, Tools, deploy};
 use serde_json::Value;
@@ -86,4 +86,26 @@ fn e2e_cast_takes_money_round_on_anvil() {
             "the blob carries the batch"
         );
     }
+}
+
+#[test]
+fn e2e_the_harness_reads_cast_right() {
+    let tools = Tools::find();
+    let anvil = Anvil::start(&tools);
+    let chain = Cast::new(tools.cast.clone(), &anvil.rpc);
+    let key = RICH_KEY.parse().unwrap();
+    let created = chain.send(&key, &["--create", COUNTER]).unwrap();
+    let counter = created.contract_address.unwrap();
+    let raw = chain.sign(&key, 9, 1, &[&counter.to_string()]).unwrap();
+    assert_eq!(chain.publish(&raw).unwrap(), keccak256(&raw));
+    assert!(chain.receipt(keccak256(&raw)).unwrap().is_some());
+    assert_eq!(chain.call_raw(counter, "0x01").unwrap(), U256::from(1));
+    assert_eq!(chain.nonce(RICH.parse().unwrap()).unwrap(), 2);
+    assert!(chain.receipt(B256::ZERO).unwrap().is_none());
+    assert!(chain.logs(counter, B256::ZERO).unwrap().is_empty());
+    let again = chain.publish(&raw).unwrap_err();
+    assert!(
+        again.to_string().contains("already known") || again.to_string().contains("nonce"),
+        "{again}"
+    );
 }

@@ -6,6 +6,7 @@ mod diff;
 mod evm;
 pub mod executor;
 mod handler;
+pub mod kzg;
 pub mod rules;
 mod spec;
 mod tx_env;

@@ -54,14 +54,17 @@ enum Job {
 /// # Errors
 /// If the test data cannot be read.
 pub fn run(filter: Option<&str>) -> Result<bool, SetupError> {
-    let suites = suites::locate();
+    run_in(&suites::locate(), filter)
+}
+
+fn run_in(suites: &Suites, filter: Option<&str>) -> Result<bool, SetupError> {
     let skips = Skips::committed();
     let cases = Mutex::new(Vec::new());
     let (jobs, inbox) = sync_channel(READ_AHEAD);
     let read = thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let jobs = jobs;
-            find(&suites, &|job| jobs.send(job).is_ok())
+            find(suites, &|job| jobs.send(job).is_ok())
         });
         // A panic while judging test data is a finding about this case alone.
         inbox.into_iter().par_bridge().for_each(|job| {
@@ -76,7 +79,7 @@ pub fn run(filter: Option<&str>) -> Result<bool, SetupError> {
     if filter.is_none() && !suites.sample {
         cases.extend(skips.unused().into_iter().map(stale));
     }
-    Ok(report::print(&cases, &note(&suites)))
+    Ok(report::print(&cases, &note(suites)))
 }
 
 fn note(suites: &Suites) -> String {
@@ -185,4 +188,21 @@ fn judge(job: &Job, filter: Option<&str>, skips: &Skips) -> Vec<Case> {
 fn chained(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_sample_passes() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/spec");
+        assert!(run_in(&Suites { dir, sample: true }, None).unwrap());
+    }
+
+    #[test]
+    fn missing_suites_are_a_fault_of_the_set_up() {
+        let dir = tempfile::tempdir().unwrap().path().join("gone");
+        assert!(run_in(&Suites { dir, sample: false }, None).is_err());
+    }
 }

@@ -9,47 +9,21 @@ import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeab
 import {BalanceDiff, BatchCommitmentInfo, L2MessageRollingHash} from "../interfaces/BatchTypes.sol";
 import {ICommonBridge} from "../interfaces/ICommonBridge.sol";
 import {IOnChainProposer} from "../interfaces/IOnChainProposer.sol";
-import {
-    IAlignedProofAggregator,
-    IRiscZeroVerifier,
-    ISP1Verifier,
-    ITDXVerifier
-} from "../interfaces/IProofVerifiers.sol";
 import {PublicInputs} from "../lib/PublicInputs.sol";
 import {RollingHash} from "../lib/RollingHash.sol";
+import {BatchProofs} from "./BatchProofs.sol";
 
 /// @title Keeps the state of the rollup on L1
 /// @dev Holds no value: CommonBridge does. The owner is the Timelock, which also upgrades this contract.
-contract OnChainProposer is
-    IOnChainProposer,
-    Initializable,
-    UUPSUpgradeable,
-    Ownable2StepUpgradeable,
-    PausableUpgradeable
-{
-    /// @dev Keys of `verificationKeys`.
-    uint8 internal constant SP1_VERIFIER_ID = 1;
-    uint8 internal constant RISC0_VERIFIER_ID = 2;
-    /// @dev How the aggregator names SP1.
-    uint16 internal constant ALIGNED_SP1_PROVING_SYSTEM_ID = 1;
-
+contract OnChainProposer is BatchProofs, Initializable, UUPSUpgradeable, Ownable2StepUpgradeable, PausableUpgradeable {
     mapping(uint256 batchNumber => BatchCommitmentInfo) public override batchCommitments;
     uint256 public override lastVerifiedBatch;
     uint256 public override lastCommittedBatch;
     /// @inheritdoc IOnChainProposer
     uint256 public override unverifiedPrivilegedTransactions;
     address public override BRIDGE;
-    address public override RISC0_VERIFIER_ADDRESS;
-    address public override SP1_VERIFIER_ADDRESS;
-    address public override TDX_VERIFIER_ADDRESS;
-    address public override ALIGNEDPROOFAGGREGATOR;
     bool public override VALIDIUM;
-    bool public override REQUIRE_RISC0_PROOF;
-    bool public override REQUIRE_SP1_PROOF;
-    bool public override REQUIRE_TDX_PROOF;
-    bool public override ALIGNED_MODE;
     uint256 public override CHAIN_ID;
-    mapping(bytes32 commitHash => mapping(uint8 verifierId => bytes32 key)) public override verificationKeys;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
@@ -158,9 +132,7 @@ contract OnChainProposer is
             uint256 number = firstBatchNumber + i;
             BatchCommitmentInfo memory batch = _takeNext(number);
             bytes memory publicInputs = _publicInputs(batch);
-            _verifyRisc0(publicInputs, batch.commitHash, risc0Proofs[i]);
-            _verifySp1(publicInputs, batch.commitHash, sp1Proofs[i]);
-            _verifyTdx(publicInputs, tdxSignatures[i]);
+            _requireProofs(publicInputs, batch.commitHash, risc0Proofs[i], sp1Proofs[i], tdxSignatures[i]);
             _settle(number, batch.balanceDiffs);
             emit BatchVerified(number);
         }
@@ -241,17 +213,6 @@ contract OnChainProposer is
         }
     }
 
-    /// @dev A batch that no required prover can prove would stop the rollup.
-    function _requireKeys(bytes32 commitHash) private view {
-        if (REQUIRE_SP1_PROOF) _key(commitHash, SP1_VERIFIER_ID);
-        if (REQUIRE_RISC0_PROOF) _key(commitHash, RISC0_VERIFIER_ID);
-    }
-
-    function _key(bytes32 commitHash, uint8 verifierId) private view returns (bytes32 key) {
-        key = verificationKeys[commitHash][verifierId];
-        require(key != bytes32(0), MissingVerificationKeyForCommit());
-    }
-
     /// @dev The queue still holds what earlier batches include until they are verified; those are skipped.
     function _includePrivilegedTransactions(bytes32 rollingHash) private {
         if (rollingHash == bytes32(0)) return;
@@ -310,47 +271,6 @@ contract OnChainProposer is
     /// @dev The initial state root is that of the last verified batch: call before `_settle`.
     function _publicInputs(BatchCommitmentInfo memory batch) private view returns (bytes memory) {
         return PublicInputs.encode(batchCommitments[lastVerifiedBatch].newStateRoot, CHAIN_ID, batch);
-    }
-
-    function _verifyRisc0(bytes memory publicInputs, bytes32 commitHash, bytes calldata seal) private view {
-        if (!REQUIRE_RISC0_PROOF) return;
-        bytes32 key = _key(commitHash, RISC0_VERIFIER_ID);
-        try IRiscZeroVerifier(RISC0_VERIFIER_ADDRESS).verify(seal, key, sha256(publicInputs)) {}
-        catch {
-            revert InvalidRisc0Proof();
-        }
-    }
-
-    function _verifySp1(bytes memory publicInputs, bytes32 commitHash, bytes calldata proof) private view {
-        if (!REQUIRE_SP1_PROOF) return;
-        bytes32 key = _key(commitHash, SP1_VERIFIER_ID);
-        try ISP1Verifier(SP1_VERIFIER_ADDRESS).verifyProof(key, publicInputs, proof) {}
-        catch {
-            revert InvalidSp1Proof();
-        }
-    }
-
-    function _verifyTdx(bytes memory publicInputs, bytes calldata signature) private view {
-        if (!REQUIRE_TDX_PROOF) return;
-        try ITDXVerifier(TDX_VERIFIER_ADDRESS).verify(publicInputs, signature) {}
-        catch {
-            revert InvalidTdxProof();
-        }
-    }
-
-    function _requireAggregated(bytes memory publicInputs, bytes32 commitHash, bytes32[] calldata merkleProof)
-        private
-        view
-    {
-        bytes32 key = _key(commitHash, SP1_VERIFIER_ID);
-        try IAlignedProofAggregator(ALIGNEDPROOFAGGREGATOR)
-            .isProofVerified(merkleProof, ALIGNED_SP1_PROVING_SYSTEM_ID, key, publicInputs) returns (
-            bool verified
-        ) {
-            require(verified, AlignedProofVerificationFailed());
-        } catch {
-            revert AlignedAggregatorCallFailed();
-        }
     }
 
     /// @dev The batch is final. Of its predecessor only the state root was still needed.

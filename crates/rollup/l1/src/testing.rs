@@ -3,6 +3,7 @@
 //! Blocks come when [`FakeL1::mine`] is called, transactions get lost when [`FakeL1::lose`] is, and the whole chain
 //! goes away with [`FakeL1::set_down`]. Contracts are Rust values ([`Contract`]).
 
+mod anvil;
 mod settlement;
 
 use std::{
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tower::Service;
 
+pub use anvil::Anvil;
 pub use settlement::{SETTLEMENT, SettlementModel, state_root};
 
 use crate::client::Client;

@@ -1,75 +1,36 @@
 //! The sender against anvil, a node that is not ours. Skipped where `contracts/node_modules` has no anvil.
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use alloy_eips::eip4844::Blob;
 use alloy_primitives::{B256, Bytes, hex};
 use alloy_provider::Provider;
 use ethrex_l1::{
     Client, MemoryOutbox, Outbox, Outcome, Policy, Purpose, Sender, SenderConfig, Sidecar,
-    TxRequest,
+    TxRequest, testing::Anvil,
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-const ANVIL: &str = "../../../contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil";
 /// The first account of anvil's well-known mnemonic.
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 /// Creates a contract that logs the first blob hash of a call, and reverts without one.
 const BLOB_LOGGER: [u8; 22] = hex!("6d5f498060095 75f5ffd5b5f5fa1005f52600e6012f3");
 
-struct Anvil {
-    child: Child,
-    client: Client,
-}
-
-impl Anvil {
-    fn start() -> Option<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(ANVIL);
-        if !path.exists() {
-            eprintln!("skipped: no anvil in contracts/node_modules");
-            return None;
-        }
-        let mut child = Command::new(path)
-            .args(["--hardfork", "osaka", "--port", "0", "--host", "127.0.0.1"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("anvil starts");
-        let out = BufReader::new(child.stdout.take().expect("its output is piped"));
-        let listening = out
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("Listening on ").map(str::to_owned))
-            .expect("anvil says where it listens");
-        let client = Client::connect(&[
-            // Nobody listens here: the second endpoint is used.
-            "http://127.0.0.1:9".parse().expect("a fixed address"),
-            format!("http://{listening}").parse().expect("an address"),
-        ]);
-        Some(Self { child, client: client.expect("two endpoints") })
-    }
-}
-
-impl Drop for Anvil {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A client whose first endpoint does not answer.
+fn client(anvil: &Anvil) -> Client {
+    let nobody = "http://127.0.0.1:9".parse().expect("a fixed address");
+    Client::connect(&[nobody, anvil.endpoint().clone()]).expect("an HTTP client")
 }
 
 #[tokio::test]
 async fn e2e_plain_and_blob_transactions_and_reverts_on_anvil() {
-    let Some(anvil) = Anvil::start() else { return };
+    let Some(anvil) = Anvil::start(&[]) else { return };
+    let client = client(&anvil);
     let every = Duration::from_millis(50);
     let config = SenderConfig { policy: Policy::dev(), every };
     let outbox: Arc<MemoryOutbox> = Arc::default();
-    let (sender, task) = Sender::new(anvil.client.clone(), KEY.parse().unwrap(), outbox, config);
+    let (sender, task) = Sender::new(client.clone(), KEY.parse().unwrap(), outbox, config);
     let stop = CancellationToken::new();
     let task = tokio::spawn(task.run(stop.clone()));
     let submit = async |name: &'static str, request| {
@@ -81,7 +42,7 @@ async fn e2e_plain_and_blob_transactions_and_reverts_on_anvil() {
         panic!("the contract is created")
     };
     let contract = created.created.unwrap();
-    assert_eq!(anvil.client.code(contract).await.unwrap().len(), 14);
+    assert_eq!(client.code(contract).await.unwrap().len(), 14);
 
     let without = TxRequest::call(contract, Bytes::new());
     let refused = submit("without a blob", without.clone()).await;
@@ -95,7 +56,7 @@ async fn e2e_plain_and_blob_transactions_and_reverts_on_anvil() {
     let hash = sidecar.versioned_hash();
     let outcome = submit("with a blob", without.blob(sidecar)).await;
     let Outcome::Mined(mined) = outcome else { panic!("{outcome:?}") };
-    let receipt = anvil.client.provider().get_transaction_receipt(mined.tx).await.unwrap().unwrap();
+    let receipt = client.provider().get_transaction_receipt(mined.tx).await.unwrap().unwrap();
     let logged: Vec<B256> = receipt.logs()[0].topics().to_vec();
     assert_eq!(logged, [hash]);
 
@@ -105,13 +66,13 @@ async fn e2e_plain_and_blob_transactions_and_reverts_on_anvil() {
 
 #[tokio::test]
 async fn e2e_a_stuck_blob_transaction_is_replaced_on_anvil() {
-    let Some(anvil) = Anvil::start() else { return };
-    let provider = anvil.client.provider();
+    let Some(anvil) = Anvil::start(&[]) else { return };
+    let client = client(&anvil);
+    let provider = client.provider();
     let policy = Policy { patience: Duration::from_millis(100), ..Policy::dev() };
     let config = SenderConfig { policy, every: Duration::from_millis(50) };
     let outbox: Arc<MemoryOutbox> = Arc::default();
-    let (sender, task) =
-        Sender::new(anvil.client.clone(), KEY.parse().unwrap(), outbox.clone(), config);
+    let (sender, task) = Sender::new(client.clone(), KEY.parse().unwrap(), outbox.clone(), config);
     let from = sender.address();
     let stop = CancellationToken::new();
     let task = tokio::spawn(task.run(stop.clone()));
@@ -121,7 +82,7 @@ async fn e2e_a_stuck_blob_transaction_is_replaced_on_anvil() {
     let request = TxRequest::call(from, Bytes::new()).blob(sidecar);
     let pending = sender.submit(Purpose::new("stuck"), request).await.unwrap();
     tokio::pin!(pending);
-    while anvil.client.pending_nonce(from).await.unwrap() == 0 {
+    while client.pending_nonce(from).await.unwrap() == 0 {
         tokio::task::yield_now().await;
     }
     // Blocks come, but their base fee is above what the first attempt offers, until it is replaced.
@@ -141,7 +102,7 @@ async fn e2e_a_stuck_blob_transaction_is_replaced_on_anvil() {
         entry.hashes.len() > 1 && entry.hashes[1..].contains(&mined.tx),
         "a replacement is mined"
     );
-    assert_eq!(anvil.client.mined_nonce(from).await.unwrap(), 1);
+    assert_eq!(client.mined_nonce(from).await.unwrap(), 1);
     stop.cancel();
     task.await.unwrap().unwrap();
 }

@@ -22,44 +22,65 @@ pub struct CheckOutcome {
     pub result: Result<(), ValidateError>,
 }
 
-/// Hands blocks to the checking thread.
+/// A block, and all that its check may look at.
+#[derive(Debug)]
+pub struct CheckJob {
+    /// The block.
+    pub block: SealedBlock,
+    /// Its witness.
+    pub witness: ExecutionWitness,
+}
+
+impl CheckJob {
+    /// Checks the block. CPU-bound.
+    #[must_use]
+    pub fn run(self, spec: &ChainSpec, rules: &dyn Rules) -> CheckOutcome {
+        let start = Instant::now();
+        let hash = self.block.hash();
+        let result = check(spec, rules, self.block, &self.witness).map(|_| ());
+        metrics::checked(if result.is_ok() { "passed" } else { "failed" }, start.elapsed());
+        CheckOutcome { hash, result }
+    }
+}
+
+/// Hands blocks to whoever checks them.
 #[derive(Debug, Clone)]
 pub struct Checker {
-    jobs: mpsc::Sender<(SealedBlock, ExecutionWitness)>,
+    jobs: mpsc::Sender<CheckJob>,
 }
 
 impl Checker {
-    /// Starts the thread. Outcomes come in the order of the blocks.
+    /// A handle, and the jobs that come through it. Whoever runs them reports the outcomes in the order of the jobs.
+    #[must_use]
+    pub fn queue() -> (Self, mpsc::Receiver<CheckJob>) {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        (Self { jobs }, queue)
+    }
+
+    /// Starts a thread that runs the jobs. Outcomes come in the order of the blocks.
     ///
     /// # Panics
     /// If the system cannot start one more thread.
     #[must_use]
     pub fn spawn(spec: ChainSpec, rules: Arc<dyn Rules>) -> (Self, mpsc::Receiver<CheckOutcome>) {
-        let (jobs, mut inbox) = mpsc::channel::<(SealedBlock, ExecutionWitness)>(QUEUE);
+        let (checker, mut jobs) = Self::queue();
         let (outcomes, results) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("block-checker".into())
             .spawn(move || {
-                while let Some((block, witness)) = inbox.blocking_recv() {
-                    let start = Instant::now();
-                    let hash = block.hash();
-                    let result = check(&spec, rules.as_ref(), block, &witness).map(|_| ());
-                    metrics::checked(
-                        if result.is_ok() { "passed" } else { "failed" },
-                        start.elapsed(),
-                    );
-                    if outcomes.blocking_send(CheckOutcome { hash, result }).is_err() {
+                while let Some(job) = jobs.blocking_recv() {
+                    if outcomes.blocking_send(job.run(&spec, rules.as_ref())).is_err() {
                         return;
                     }
                 }
             })
             .expect("the system can start one more thread");
-        (Self { jobs }, results)
+        (checker, results)
     }
 
-    /// Queues a block. `false` if the thread has ended.
+    /// Queues a block. `false` if nobody runs the jobs any more.
     pub async fn submit(&self, block: SealedBlock, witness: ExecutionWitness) -> bool {
-        self.jobs.send((block, witness)).await.is_ok()
+        self.jobs.send(CheckJob { block, witness }).await.is_ok()
     }
 }
 

@@ -10,7 +10,7 @@ mod metrics;
 pub mod pipeline;
 mod resume;
 
-pub use checker::{CheckOutcome, Checker};
+pub use checker::{CheckJob, CheckOutcome, Checker};
 pub use culprit::Culprit;
 pub use deposits::{DepositError, Deposits};
 pub use driver::{Sequencer, SequencerConfig, SequencerError, drive};

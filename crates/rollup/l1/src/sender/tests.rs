@@ -1,6 +1,6 @@
 //! The sender against an L1 in memory, restarts included. Time is paused: it jumps when everybody waits.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes};
 use tokio::task::JoinHandle;
@@ -305,4 +305,90 @@ async fn foreign_pending_transactions_of_the_key_keep_their_nonces() {
     assert!(matches!(pending.await.unwrap(), Outcome::Mined(_)));
     let hashes: Vec<B256> = l1.sent();
     assert_eq!((hashes.len(), l1.nonce(account())), (2, 2));
+}
+
+/// Counts how often each purpose was served.
+#[derive(Debug, Clone, Default)]
+struct Tally(BTreeMap<u8, usize>);
+
+impl Contract for Tally {
+    fn run(&mut self, call: &Call) -> Ran {
+        *self.0.entry(call.data[0]).or_default() += 1;
+        Ok((Bytes::new(), vec![]))
+    }
+
+    fn copy(&self) -> Box<dyn Contract> {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+/// A small generator: histories must be the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+const PURPOSES: [&str; 6] = ["p0", "p1", "p2", "p3", "p4", "p5"];
+
+async fn submit_all(node: &Node) -> Vec<Pending> {
+    let mut pending = Vec::new();
+    for (id, purpose) in PURPOSES.into_iter().enumerate() {
+        let request = TxRequest::call(COUNTER, vec![id as u8]);
+        pending.push(node.sender.submit(Purpose::new(purpose), request).await.unwrap());
+    }
+    pending
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_each_purpose_is_served_exactly_once() {
+    for seed in 0..60 {
+        let l1 = FakeL1::new();
+        l1.install(COUNTER, Tally::default());
+        let outbox = Arc::default();
+        let mut dice = Dice(seed);
+        let mut node = start(&l1, &outbox);
+        let mut pending = submit_all(&node).await;
+        for _ in 0..40 {
+            match dice.roll(12) {
+                0 => l1.lose(),
+                1 => l1.set_down(true),
+                2..=3 => l1.set_down(false),
+                4 => l1.cut_answer_after(dice.roll(6) as usize),
+                5 if l1.head() > 4 => l1.reorganise(1 + dice.roll(3) as usize, dice.roll(2) == 0),
+                6 => {
+                    drop(pending);
+                    node.kill().await;
+                    node = start(&l1, &outbox);
+                    pending = submit_all(&node).await;
+                }
+                7 => l1.set_least_tip(1_000_000_000 + u128::from(dice.roll(3)) * 100_000_000),
+                8..=9 => {
+                    l1.mine();
+                }
+                _ => tokio::time::sleep(Duration::from_millis(100 + 900 * dice.roll(120))).await,
+            }
+        }
+        l1.set_down(false);
+        l1.set_least_tip(0);
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            l1.mine();
+        }
+        for outcome in pending {
+            assert!(matches!(outcome.await, Ok(Outcome::Mined(_))), "seed {seed}");
+        }
+        let served = l1.inspect(COUNTER, |tally: &Tally| tally.0.clone());
+        assert_eq!(served, (0..6).map(|id| (id, 1)).collect(), "seed {seed}");
+        assert_eq!(l1.nonce(account()), 6, "seed {seed}");
+        node.kill().await;
+    }
 }

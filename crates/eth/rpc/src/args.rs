@@ -41,25 +41,38 @@ impl Args {
     /// If it is of another type.
     pub fn optional<T: DeserializeOwned>(&mut self) -> Result<Option<T>, RpcError> {
         let index = self.next;
+        let unprefixed = |value: &Value| {
+            value.as_str().is_some_and(|text| {
+                !text.starts_with("0x") && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+            })
+        };
+        // Some types would take the digits without the prefix, but then no other node would.
+        match self.take() {
+            Some(value) if unprefixed(&value) => Err(RpcError::NoHexPrefix(index)),
+            Some(value) => decode(value, index).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The next parameter, where hexadecimal digits need no prefix.
+    pub(crate) fn unprefixed<T: DeserializeOwned>(&mut self) -> Result<T, RpcError> {
+        let index = self.next;
+        decode(self.take().ok_or(RpcError::MissingArgument(index))?, index)
+    }
+
+    fn take(&mut self) -> Option<Value> {
         self.next += 1;
-        let Some(value) = self.values.next() else { return Ok(None) };
-        if value.is_null() {
-            return Ok(None);
-        }
-        let unprefixed = value.as_str().is_some_and(|text| {
-            !text.starts_with("0x") && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-        });
-        match serde_json::from_value(value) {
-            Ok(value) => Ok(Some(value)),
-            Err(_) if unprefixed => Err(RpcError::NoHexPrefix(index)),
-            Err(reason) => Err(RpcError::InvalidArgument { index, reason }),
-        }
+        self.values.next().filter(|value| !value.is_null())
     }
 
     /// Checks that nothing is left. Called by [`crate::register`] when the method has run its reads.
     pub(crate) fn leftover(&self) -> Option<RpcError> {
         (self.values.len() > 0).then_some(RpcError::TooManyArguments(self.next))
     }
+}
+
+fn decode<T: DeserializeOwned>(value: Value, index: usize) -> Result<T, RpcError> {
+    serde_json::from_value(value).map_err(|reason| RpcError::InvalidArgument { index, reason })
 }
 
 #[cfg(test)]
@@ -86,11 +99,12 @@ mod tests {
 
     #[test]
     fn a_missing_prefix_is_named() {
-        let error = args(r#"["2"]"#).required::<alloy_primitives::U64>();
-        // Quantities may come as decimal text; block numbers may not.
-        assert!(error.is_ok());
         let error = args(r#"["2"]"#).required::<alloy_eips::BlockNumberOrTag>().unwrap_err();
         assert_eq!(error.to_string(), "invalid argument 0: hex string without 0x prefix");
+        let error = args(r#"["0x2", "ab"]"#).required::<alloy_eips::BlockNumberOrTag>();
+        assert!(error.is_ok());
+        assert!(args(r#"["latest"]"#).required::<alloy_eips::BlockNumberOrTag>().is_ok());
+        assert_eq!(args(r#"["12"]"#).unprefixed::<String>().unwrap(), "12");
     }
 
     #[test]

@@ -16,7 +16,10 @@ pub(crate) struct Environment {
 
 impl Context {
     /// The hash a block parameter names; `None` where the chain has no such block.
-    pub(crate) fn find(&self, id: BlockId) -> Result<Option<B256>, RpcError> {
+    ///
+    /// # Errors
+    /// If the tag names none, the block is not canonical as asked, or the database fails.
+    pub fn find(&self, id: BlockId) -> Result<Option<B256>, RpcError> {
         let storage = self.chain().storage();
         match id {
             BlockId::Hash(RpcBlockHash { block_hash, require_canonical }) => {
@@ -46,7 +49,10 @@ impl Context {
     }
 
     /// The canonical block at this height, as far as it is published.
-    pub(crate) fn canonical(&self, number: u64) -> Result<Option<B256>, RpcError> {
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn canonical(&self, number: u64) -> Result<Option<B256>, RpcError> {
         if number > self.chain().head().number {
             return Ok(None);
         }

@@ -1,6 +1,6 @@
 //! Every error a method can answer with, and its code: the only place that knows codes.
 
-use std::time::Duration;
+use std::{error::Error, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use ethrex_storage::StorageError;
@@ -39,7 +39,7 @@ pub enum RpcError {
     InvalidParams(&'static str),
     /// A call was refused before it ran.
     #[error(transparent)]
-    Call(#[from] CallRefused),
+    Call(Box<CallRefused>),
     /// A call reverted.
     #[error("execution reverted{}{}", if reason.is_empty() { "" } else { ": " }, reason)]
     Reverted {
@@ -53,7 +53,7 @@ pub enum RpcError {
     Halted(String),
     /// The pool refused a transaction.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(Box<Refused>),
     /// A transaction waits in the pool longer than the caller.
     #[error("The transaction was added to the mempool but wasn't processed in {waited:?}.")]
     NotYetMined {
@@ -125,10 +125,7 @@ pub enum RpcError {
     Stopping,
     /// Our side failed.
     #[error("internal error")]
-    Fault(#[source] Fault),
-    /// A namespace of another crate answers with an error of its own.
-    #[error("{}", .0.message())]
-    Other(ErrorObjectOwned),
+    Fault(#[source] Box<Fault>),
 }
 
 /// Something on our side failed.
@@ -143,6 +140,9 @@ pub enum Fault {
     /// Adding to the pool.
     #[error(transparent)]
     Pool(AddError),
+    /// Something that only a namespace of another crate knows.
+    #[error(transparent)]
+    Namespace(Arc<dyn Error + Send + Sync>),
     /// The answer cannot be written as JSON.
     #[error(transparent)]
     Encode(serde_json::Error),
@@ -238,7 +238,12 @@ mod code {
 }
 
 impl RpcError {
-    fn code(&self) -> i32 {
+    /// A fault of a namespace of another crate: the caller learns that we failed, the log why.
+    pub fn fault(error: impl Error + Send + Sync + 'static) -> Self {
+        Fault::Namespace(Arc::new(error)).into()
+    }
+
+    const fn code(&self) -> i32 {
         match self {
             Self::MissingArgument(_)
             | Self::TooManyArguments(_)
@@ -253,7 +258,6 @@ impl RpcError {
                 code::LIMIT
             }
             Self::Fault(_) => code::INTERNAL,
-            Self::Other(error) => error.code(),
             _ => code::SERVER,
         }
     }
@@ -263,14 +267,13 @@ impl From<RpcError> for ErrorObjectOwned {
     fn from(error: RpcError) -> Self {
         let (code, message) = (error.code(), error.to_string());
         match error {
-            RpcError::Other(error) => error,
             RpcError::Reverted { data, .. } => {
                 Self::owned(code, message, Some(hex::encode_prefixed(&data)))
             }
             RpcError::NotYetMined { hash, .. } => Self::owned(code, message, Some(hash)),
             RpcError::Fault(fault) => {
                 // The caller learns that we failed, the operator why.
-                let error = &fault as &dyn std::error::Error;
+                let error = &*fault as &(dyn Error + 'static);
                 tracing::error!(error, "a call failed on our side");
                 Self::owned(code, message, None::<()>)
             }
@@ -279,23 +282,35 @@ impl From<RpcError> for ErrorObjectOwned {
     }
 }
 
+impl From<CallRefused> for RpcError {
+    fn from(refused: CallRefused) -> Self {
+        Self::Call(Box::new(refused))
+    }
+}
+
+impl From<Fault> for RpcError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
 impl From<StorageError> for RpcError {
     fn from(fault: StorageError) -> Self {
-        Self::Fault(Fault::Storage(fault))
+        Fault::Storage(fault).into()
     }
 }
 
 impl From<StateError> for RpcError {
     fn from(fault: StateError) -> Self {
-        Self::Fault(Fault::State(fault))
+        Fault::State(fault).into()
     }
 }
 
 impl From<AddError> for RpcError {
     fn from(error: AddError) -> Self {
         match error {
-            AddError::Refused(refused) => Self::Refused(refused),
-            fault => Self::Fault(Fault::Pool(fault)),
+            AddError::Refused(refused) => Self::Refused(Box::new(refused)),
+            fault => Fault::Pool(fault).into(),
         }
     }
 }

@@ -19,6 +19,6 @@ mod work;
 pub use args::Args;
 pub use config::{ApiConfig, ServerConfig};
 pub use context::{Context, modules};
-pub use error::RpcError;
+pub use error::{CallRefused, Fault, RpcError};
 pub use server::{Running, Server, ServerError};
 pub use work::{Workers, register};

@@ -93,16 +93,20 @@ impl Server {
     ///
     /// # Errors
     /// If one of its methods is there already.
-    pub fn add(&mut self, methods: impl Into<Methods>) -> Result<(), ServerError> {
-        Ok(self.methods.merge(methods)?)
+    #[expect(clippy::should_implement_trait, reason = "a server is no number")]
+    pub fn add(mut self, methods: impl Into<Methods>) -> Result<Self, ServerError> {
+        self.methods.merge(methods)?;
+        Ok(self)
     }
 
     /// Adds plain HTTP routes. `POST /` and `GET /` are taken.
     ///
     /// # Panics
     /// If a route is there already.
-    pub fn route(&mut self, routes: Router) {
-        self.routes = std::mem::take(&mut self.routes).merge(routes);
+    #[must_use]
+    pub fn route(mut self, routes: Router) -> Self {
+        self.routes = self.routes.merge(routes);
+        self
     }
 
     /// Listens, and answers until `stop` is cancelled.

@@ -83,6 +83,5 @@ fn call<C, R: Serialize>(
     if let Some(error) = args.leftover() {
         return Err(error);
     }
-    serde_json::to_value(answer)
-        .map_err(|error| RpcError::Fault(crate::error::Fault::Encode(error)))
+    serde_json::to_value(answer).map_err(|error| crate::error::Fault::Encode(error).into())
 }

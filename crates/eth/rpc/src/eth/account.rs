@@ -28,7 +28,7 @@ pub(super) fn get_code(context: &Context, args: &mut Args) -> Result<Bytes, RpcE
 }
 
 pub(super) fn get_storage_at(context: &Context, args: &mut Args) -> Result<B256, RpcError> {
-    let (address, key) = (args.required::<Address>()?, args.required::<String>()?);
+    let (address, key) = (args.required::<Address>()?, args.unprefixed::<String>()?);
     let (slot, block) = (storage_key(&key)?.0, args.optional()?);
     Ok(context.state(block)?.storage(address, slot)?.into())
 }

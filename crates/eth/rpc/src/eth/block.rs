@@ -37,10 +37,7 @@ pub(super) fn get_block_by_number(
         return context.pending_block(full).map(Some);
     }
     let block = context.block(tag.into())?.map(|block| rpc_block(&block, full));
-    block
-        .map(serde_json::to_value)
-        .transpose()
-        .map_err(|error| RpcError::Fault(Fault::Encode(error)))
+    block.map(serde_json::to_value).transpose().map_err(|error| Fault::Encode(error).into())
 }
 
 pub(super) fn get_header_by_hash(
@@ -146,8 +143,7 @@ impl Context {
         let withdrawals = header.withdrawals_root.is_some().then(Default::default);
         let header = RpcHeader::new(header);
         let block = RpcBlock { header, uncles: Vec::new(), transactions, withdrawals };
-        let mut json =
-            serde_json::to_value(block).map_err(|error| RpcError::Fault(Fault::Encode(error)))?;
+        let mut json = serde_json::to_value(block).map_err(Fault::Encode)?;
         for unknown in ["hash", "nonce", "miner"] {
             json[unknown] = Value::Null;
         }

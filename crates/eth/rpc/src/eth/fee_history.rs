@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) fn fee_history(context: &Context, args: &mut Args) -> Result<FeeHistory, RpcError> {
-    let count = args.required::<U64>()?.to::<u64>().min(MAX_FEE_HISTORY);
+    let count = args.unprefixed::<U64>()?.to::<u64>().min(MAX_FEE_HISTORY);
     let newest = args.required::<BlockNumberOrTag>()?;
     let percentiles = args.optional::<Vec<f64>>()?.unwrap_or_default();
     check_percentiles(&percentiles)?;

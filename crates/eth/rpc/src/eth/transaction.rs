@@ -60,7 +60,10 @@ fn raw(block: &RecoveredBlock, index: usize) -> Option<Bytes> {
 
 impl Context {
     /// Where a transaction stands on the published chain.
-    pub(crate) fn location(&self, hash: B256) -> Result<Option<TxLocation>, RpcError> {
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn location(&self, hash: B256) -> Result<Option<TxLocation>, RpcError> {
         let location = self.chain().storage().tx_location(hash)?;
         // The lookup is written a moment before the head is published.
         Ok(location.filter(|at| at.block.number <= self.chain().head().number))

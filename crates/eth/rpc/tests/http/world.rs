@@ -1,0 +1,216 @@
+//! A chain in memory behind a real socket.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, hex};
+use alloy_signer::SignerSync;
+use alloy_signer_local::PrivateKeySigner;
+use alloy_sol_types::{Revert, SolError};
+use ethrex_chain::Chain;
+use ethrex_rpc::{ApiConfig, Context, Running, Server, ServerConfig, beacon, modules};
+use ethrex_stf::{BlockAttributes, Ethereum, Rules};
+use ethrex_storage::Storage;
+use ethrex_txpool::{NoJournal, Pool, PoolConfig};
+use ethrex_types::{
+    ChainSpec, Genesis, GenesisAccount, PooledTx,
+    alloy_consensus::{SignableTransaction, TxEip1559},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const CHAIN_ID: u64 = 9;
+/// Counts its calls in slot 0, logs and returns the count.
+pub(crate) const COUNTER: Address = address!("00000000000000000000000000000000000c0de1");
+/// Reverts with "user error".
+pub(crate) const REVERTER: Address = address!("00000000000000000000000000000000000c0de2");
+/// Needs 50,000 gas at the time it asks, and uses almost none.
+pub(crate) const HOARDER: Address = address!("00000000000000000000000000000000000c0de3");
+
+pub(crate) struct World {
+    pub(crate) chain: Chain,
+    pub(crate) pool: Pool,
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: CancellationToken,
+    pub(crate) running: Option<Running>,
+    wallet: PrivateKeySigner,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(|config| config).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+        let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(7)).unwrap();
+        let spec = spec(wallet.address());
+        let storage = Storage::memory(&spec).unwrap();
+        let rules: Arc<dyn Rules> = Arc::new(Ethereum);
+        let chain = Chain::open(spec.clone(), Arc::clone(&rules), storage.clone()).unwrap();
+        let head = chain.head();
+        let state = Arc::new(storage.state_at(head.hash()).unwrap().unwrap());
+        let config = PoolConfig::standard();
+        let pool = Pool::open(spec, rules, config, Arc::new(NoJournal), head, state).unwrap();
+        let context =
+            Context::new(chain.clone(), pool.clone(), ApiConfig::standard("ethrex/test".into()));
+        let stop = CancellationToken::new();
+        let running = Server::new(change(ServerConfig::loopback(0)))
+            .add(modules(&context))
+            .unwrap()
+            .route(beacon::routes(&context))
+            .start(stop.clone())
+            .await
+            .unwrap();
+        let address = running.address();
+        Self { chain, pool, address, stop, running: Some(running), wallet }
+    }
+
+    pub(crate) fn sender(&self) -> Address {
+        self.wallet.address()
+    }
+
+    pub(crate) fn sign(&self, nonce: u64, to: TxKind, value: u64, input: Bytes) -> PooledTx {
+        let tx = TxEip1559 {
+            chain_id: CHAIN_ID,
+            nonce,
+            gas_limit: 200_000,
+            max_fee_per_gas: 3_000_000_000,
+            max_priority_fee_per_gas: 1_000_000_000,
+            to,
+            value: U256::from(value),
+            input,
+            ..TxEip1559::default()
+        };
+        let signature = self.wallet.sign_hash_sync(&tx.signature_hash()).unwrap();
+        PooledTx::Eip1559(tx.into_signed(signature))
+    }
+
+    /// A signed call, as a wallet sends it.
+    pub(crate) fn raw(&self, nonce: u64, to: Address, value: u64) -> String {
+        let tx = self.sign(nonce, TxKind::Call(to), value, Bytes::new());
+        hex::encode_prefixed(tx.encoded_2718())
+    }
+
+    /// Builds a block from the pool and publishes it.
+    pub(crate) fn mine(&self) -> B256 {
+        let parent = self.chain.head();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let attributes = BlockAttributes {
+            timestamp: now.max(parent.timestamp + 1),
+            fee_recipient: Address::repeat_byte(0xfe),
+            prev_randao: B256::ZERO,
+            withdrawals: None,
+            parent_beacon_block_root: None,
+            desired_gas_limit: parent.gas_limit,
+            extra_data: Bytes::new(),
+        };
+        let prepared = self
+            .chain
+            .build(&parent, &attributes, |builder| {
+                for tx in self.pool.best(0, None) {
+                    builder.push(tx.tx().clone(), tx.sender()).unwrap();
+                }
+                Ok(())
+            })
+            .unwrap();
+        self.chain.store(&prepared).unwrap();
+        let hash = prepared.block.sealed().hash();
+        self.chain.advance(hash, &self.pool).unwrap();
+        hash
+    }
+
+    /// The whole answer of one call.
+    pub(crate) async fn ask(&self, method: &str, params: Value) -> Value {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let (status, body) = self.post(&request.to_string()).await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// The result of a call that must succeed.
+    pub(crate) async fn get(&self, method: &str, params: Value) -> Value {
+        let answer = self.ask(method, params).await;
+        answer.get("result").unwrap_or_else(|| panic!("{method}: {answer}")).clone()
+    }
+
+    /// Code and message of a call that must fail.
+    pub(crate) async fn error(&self, method: &str, params: Value) -> (i64, String) {
+        let answer = self.ask(method, params).await;
+        let error = answer.get("error").unwrap_or_else(|| panic!("{method}: {answer}"));
+        (error["code"].as_i64().unwrap(), error["message"].as_str().unwrap().to_owned())
+    }
+
+    pub(crate) async fn post(&self, body: &str) -> (u16, String) {
+        let (length, header) = (body.len(), "Content-Type: application/json");
+        self.http(&format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\nContent-Length: {length}\r\n\r\n{body}"
+        ))
+        .await
+    }
+
+    pub(crate) async fn fetch(&self, path: &str) -> (u16, String) {
+        self.http(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await
+    }
+
+    /// One request on a connection of its own: status and body.
+    pub(crate) async fn http(&self, request: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+}
+
+fn spec(rich: Address) -> ChainSpec {
+    let mut genesis = Genesis { gas_limit: 30_000_000, ..Genesis::default() };
+    let config = &mut genesis.config;
+    config.chain_id = CHAIN_ID;
+    for block in [
+        &mut config.homestead_block,
+        &mut config.eip150_block,
+        &mut config.eip155_block,
+        &mut config.eip158_block,
+        &mut config.byzantium_block,
+        &mut config.constantinople_block,
+        &mut config.petersburg_block,
+        &mut config.istanbul_block,
+        &mut config.berlin_block,
+        &mut config.london_block,
+    ] {
+        *block = Some(0);
+    }
+    config.terminal_total_difficulty = Some(U256::ZERO);
+    // Cancun: a later fork would need its system contracts in the genesis.
+    config.shanghai_time = Some(0);
+    config.cancun_time = Some(0);
+    let code = |code: Vec<u8>| GenesisAccount {
+        code: Some(code.into()),
+        nonce: Some(1),
+        ..GenesisAccount::default()
+    };
+    let counter = hex!("5f54600101805f555f52602a60205fa160205ff3").to_vec();
+    let mut reverter = hex!("6064600a5f3960645ffd").to_vec();
+    reverter.extend(Revert::from("user error").abi_encode());
+    // GAS PUSH2 50000 LT: jumps over the INVALID if there is more gas than that.
+    let hoarder = hex!("5a61c35010600957fe5b00").to_vec();
+    genesis.alloc = [
+        (rich, GenesisAccount::default().with_balance(U256::from(10).pow(U256::from(20)))),
+        (COUNTER, code(counter)),
+        (REVERTER, code(reverter)),
+        (HOARDER, code(hoarder)),
+    ]
+    .into();
+    ChainSpec::new(genesis).unwrap()
+}

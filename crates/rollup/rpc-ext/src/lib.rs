@@ -1,1 +1,8 @@
-//! The `ethrex_*` JSON-RPC namespace.
+#![doc = include_str!("../README.md")]
+
+mod batch;
+mod context;
+mod fee;
+mod proof;
+
+pub use context::module;

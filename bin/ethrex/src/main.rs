@@ -1,3 +1,127 @@
-//! The `ethrex` command.
+#![doc = include_str!("../README.md")]
 
-fn main() {}
+mod cli;
+mod deploy;
+mod l1;
+mod l2;
+mod prover;
+mod removedb;
+
+use std::{
+    future::Future,
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use eyre::WrapErr;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use cli::{Cli, Command, LogArgs, LogColor};
+use l1::L1Args;
+use l2::{L2Command, L2Tool, Rollup};
+
+fn main() -> ExitCode {
+    let Cli { command, l1, log } = Cli::parse();
+    start_logs(&log);
+    match run(command, l1) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Option<Command>, l1: L1Args) -> eyre::Result<()> {
+    match command {
+        None => {
+            let config = l1.try_into()?;
+            node(async |stop| ethrex_node::run_l1_dev(config, stop).await)
+        }
+        Some(Command::Removedb(args)) => removedb::run(args),
+        Some(Command::L2(command)) => run_l2(*command),
+    }
+}
+
+fn run_l2(L2Command { tool, node: args }: L2Command) -> eyre::Result<()> {
+    match tool {
+        None => match args.try_into()? {
+            Rollup::On(config) => {
+                node(async |stop| Box::pin(ethrex_node::run_rollup(*config, stop)).await)
+            }
+            Rollup::Dev(config) => {
+                node(async |stop| Box::pin(ethrex_node::run_rollup_dev(*config, stop)).await)
+            }
+        },
+        Some(L2Tool::Deploy(args)) => {
+            let deployment = (*args).try_into()?;
+            // A deployment that is interrupted continues when it is run again.
+            node(async |stop| {
+                tokio::select! {
+                    done = deploy::run(deployment) => done,
+                    () = stop => eyre::bail!("interrupted: run it again to continue"),
+                }
+            })
+        }
+        Some(L2Tool::Prover(args)) => {
+            let config = args.try_into()?;
+            node(async |stop| ethrex_node::run_prover(config, stop).await)
+        }
+        Some(L2Tool::Removedb(args)) => removedb::run(args),
+    }
+}
+
+/// Runs something that ends by itself or when the process is told to.
+fn node<F>(work: F) -> eyre::Result<()>
+where
+    F: AsyncFnOnce(Shutdown) -> eyre::Result<()>,
+{
+    let runtime = Runtime::new().wrap_err("start the async runtime")?;
+    runtime.block_on(async {
+        let stop = shutdown().wrap_err("listen for signals")?;
+        work(stop).await
+    })
+}
+
+type Shutdown = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Resolves on Ctrl-C or SIGTERM. A second one ends the process at once.
+fn shutdown() -> io::Result<Shutdown> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping; once more to stop at once");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            std::process::exit(INTERRUPTED);
+        });
+    }))
+}
+
+/// Exit code of a process that a signal ended: 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
+
+fn start_logs(args: &LogArgs) {
+    let colored = match args.color {
+        LogColor::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        LogColor::Always => true,
+        LogColor::Never => false,
+    };
+    let filter: Targets = args.level.parse().expect("the flag was parsed as a filter before");
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colored))
+        .with(filter)
+        .init();
+}

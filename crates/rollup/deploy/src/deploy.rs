@@ -147,6 +147,9 @@ pub fn embedded_l1_genesis() -> Genesis {
     serde_json::from_str(genesis::L1).expect("the embedded genesis is a copy of a valid one")
 }
 
+/// Version of the program that proves batches: contracts, batches and provers of one binary agree on it.
+pub const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The hash by which the contracts know a version of the proven program.
 pub fn commit_hash(program_version: &str) -> B256 {
     keccak256(program_version)

@@ -12,8 +12,8 @@ pub mod keys;
 pub mod plan;
 
 pub use deploy::{
-    DeployConfig, Deployed, Deposit, commit_hash, deploy, deploy_once, deposit_rich,
-    embedded_l1_genesis, embedded_l2_genesis,
+    DeployConfig, Deployed, Deposit, PROGRAM_VERSION, commit_hash, deploy, deploy_once,
+    deposit_rich, embedded_l1_genesis, embedded_l2_genesis,
 };
 pub use env_file::EnvFile;
 pub use error::{DeployError, Role};

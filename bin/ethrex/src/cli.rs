@@ -1,0 +1,414 @@
+//! The command line: what all commands share, and how text becomes values.
+//!
+//! Spellings of flags and environment variables are those operators know. Every flag here does something.
+
+use std::{
+    fs, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use alloy_primitives::Address;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ethrex_l1::SigningKey;
+use ethrex_node::config::{Cors, DataDir, HttpConfig, Secret};
+use ethrex_types::{ChainSpec, Genesis, chain_spec::GenesisError};
+use serde::{Deserialize, de::IgnoredAny};
+use url::Url;
+
+use crate::{l1::L1Args, l2::L2Command, removedb::RemoveDbArgs};
+
+/// Largest genesis file that is read.
+const MAX_GENESIS_BYTES: u64 = 256 << 20;
+
+/// ethrex: an Ethereum execution client and rollup stack.
+///
+/// `ethrex --dev` runs a development L1. `ethrex l2 --dev` runs a whole rollup on one.
+#[derive(Debug, Parser)]
+#[command(name = "ethrex", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) l1: L1Args,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a rollup, or one of the tools around it.
+    L2(Box<L2Command>),
+    /// Remove the database of a node.
+    Removedb(RemoveDbArgs),
+}
+
+/// What is logged, to standard error.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Least important messages shown: error, warn, info, debug or trace; also per crate, as in
+    /// `info,ethrex_l1=debug`.
+    #[arg(id = "log.level", long = "log.level", value_name = "LOG_LEVEL", env = "ETHREX_LOG_LEVEL", default_value = "info", global = true, help_heading = "Node options", value_parser = filter)]
+    pub(crate) level: String,
+    /// Whether logs are coloured.
+    #[arg(
+        id = "log.color",
+        long = "log.color",
+        value_name = "LOG_COLOR",
+        default_value = "auto",
+        global = true,
+        help_heading = "Node options"
+    )]
+    pub(crate) color: LogColor,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogColor {
+    /// Where standard error is a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+fn filter(text: &str) -> Result<String, tracing_subscriber::filter::ParseError> {
+    text.parse::<tracing_subscriber::filter::Targets>().map(|_| text.into())
+}
+
+/// Where data is kept.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// Folder of the database; the word `memory` keeps everything in memory.
+    ///
+    /// Default: ~/.local/share/ethrex, and with --dev a temporary folder that is removed at the end.
+    #[arg(
+        id = "datadir",
+        long = "datadir",
+        value_name = "DATABASE_DIRECTORY",
+        env = "ETHREX_DATADIR",
+        help_heading = "Node options"
+    )]
+    pub(crate) datadir: Option<PathBuf>,
+}
+
+impl DataArgs {
+    pub(crate) fn resolve(&self, dev: bool) -> Result<DataDir, ConfigError> {
+        match &self.datadir {
+            Some(path) if path.as_os_str() == "memory" => Ok(DataDir::Memory),
+            Some(path) => Ok(DataDir::At(path.clone())),
+            None if dev => Ok(DataDir::Temporary),
+            None => Ok(DataDir::At(default_datadir()?)),
+        }
+    }
+}
+
+/// `$XDG_DATA_HOME/ethrex`, or `~/.local/share/ethrex`.
+pub(crate) fn default_datadir() -> Result<PathBuf, ConfigError> {
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .map(|data| data.join("ethrex"))
+        .ok_or(ConfigError::NoHome)
+}
+
+/// Who may call the JSON-RPC server.
+#[derive(Debug, Args)]
+pub(crate) struct HttpArgs {
+    /// Address the HTTP RPC server listens on. 0.0.0.0 lets every machine call it.
+    #[arg(id = "http.addr", long = "http.addr", value_name = "ADDRESS", env = "ETHREX_HTTP_ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), help_heading = "RPC options")]
+    pub(crate) addr: IpAddr,
+    /// Port of the HTTP RPC server; 0 = a free one. Default: 8545, for an L2 1729.
+    #[arg(
+        id = "http.port",
+        long = "http.port",
+        value_name = "PORT",
+        env = "ETHREX_HTTP_PORT",
+        help_heading = "RPC options"
+    )]
+    pub(crate) port: Option<u16>,
+    /// Origins whose web pages may call the server, comma separated; `*` = all. Default: none.
+    #[arg(id = "http.corsdomain", long = "http.corsdomain", value_name = "ORIGIN", env = "ETHREX_HTTP_CORSDOMAIN", value_delimiter = ',', value_parser = origin, help_heading = "RPC options")]
+    pub(crate) cors: Vec<String>,
+}
+
+impl HttpArgs {
+    pub(crate) fn resolve(&self, default_port: u16) -> HttpConfig {
+        let listen = SocketAddr::new(self.addr, self.port.unwrap_or(default_port));
+        HttpConfig { listen, cors: self.cors() }
+    }
+
+    pub(crate) fn cors(&self) -> Cors {
+        if self.cors.iter().any(|origin| origin == "*") {
+            Cors::Anybody
+        } else if self.cors.is_empty() {
+            Cors::Nobody
+        } else {
+            Cors::Origins(self.cors.clone())
+        }
+    }
+}
+
+/// An origin is a scheme, a host and perhaps a port: browsers compare it as text.
+fn origin(text: &str) -> Result<String, BadOrigin> {
+    if text == "*" {
+        return Ok(text.into());
+    }
+    match Url::parse(text) {
+        Ok(url) if url.has_host() && url.origin().ascii_serialization() == text => Ok(text.into()),
+        _ => Err(BadOrigin),
+    }
+}
+
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("write `*`, or a scheme and a host without a path, as in https://app.example")]
+struct BadOrigin;
+
+/// Prometheus metrics.
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArgs {
+    /// Serve Prometheus metrics.
+    #[arg(id = "metrics", long = "metrics", help_heading = "Node options")]
+    pub(crate) enabled: bool,
+    /// Address metrics are served on. Needs --metrics.
+    #[arg(id = "metrics.addr", long = "metrics.addr", value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), help_heading = "Node options")]
+    pub(crate) addr: IpAddr,
+    /// Port metrics are served on. Needs --metrics.
+    #[arg(
+        id = "metrics.port",
+        long = "metrics.port",
+        value_name = "PROMETHEUS_METRICS_PORT",
+        env = "ETHREX_METRICS_PORT",
+        default_value_t = 9090,
+        help_heading = "Node options"
+    )]
+    pub(crate) port: u16,
+}
+
+impl MetricsArgs {
+    pub(crate) fn resolve(&self) -> Option<SocketAddr> {
+        self.enabled.then(|| SocketAddr::new(self.addr, self.port))
+    }
+}
+
+/// How many transactions may wait.
+#[derive(Debug, Args)]
+pub(crate) struct MempoolArgs {
+    /// Transactions in the mempool at most.
+    #[arg(id = "mempool.maxsize", long = "mempool.maxsize", value_name = "MEMPOOL_MAX_SIZE", default_value_t = 10_000, value_parser = size, help_heading = "Node options")]
+    pub(crate) size: usize,
+}
+
+fn size(text: &str) -> Result<usize, BadSize> {
+    text.parse().ok().filter(|size| *size > 0).ok_or(BadSize)
+}
+
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("write a number of transactions, at least 1")]
+struct BadSize;
+
+/// Keeps a text out of messages and of `Debug`.
+pub(crate) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.into()))
+}
+
+/// The key in a flag. The message names the flag and never repeats the text.
+pub(crate) fn key(flag: &'static str, text: &Secret) -> Result<SigningKey, ConfigError> {
+    text.expose().parse().map_err(|_| ConfigError::BadKey { flag })
+}
+
+/// An address that is an account or a contract.
+pub(crate) fn account(text: &str) -> Result<Address, BadAddress> {
+    match text.trim().parse::<Address>() {
+        Ok(address) if address.is_zero() => Err(BadAddress::Zero),
+        Ok(address) => Ok(address),
+        Err(_) => Err(BadAddress::Malformed),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadAddress {
+    #[error("an address is 0x and 40 hex digits")]
+    Malformed,
+    #[error("address zero belongs to nobody")]
+    Zero,
+}
+
+/// A JSON-RPC endpoint.
+pub(crate) fn endpoint(text: &str) -> Result<Url, BadEndpoint> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err(BadEndpoint),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an endpoint begins with http:// or https://, as in http://localhost:8545")]
+pub(crate) struct BadEndpoint;
+
+/// Reads and checks a genesis file in geth's format.
+pub(crate) fn read_genesis(flag: &'static str, path: &Path) -> Result<Genesis, ConfigError> {
+    let wrong = |source| ConfigError::ReadGenesis { flag, path: path.into(), source };
+    let bytes = fs::metadata(path).map_err(wrong)?.len();
+    if bytes > MAX_GENESIS_BYTES {
+        return Err(ConfigError::GenesisTooLarge { flag, path: path.into(), bytes });
+    }
+    let text = fs::read(path).map_err(wrong)?;
+    let genesis = serde_json::from_slice::<Required>(&text)
+        .and_then(|_| serde_json::from_slice::<Genesis>(&text))
+        .map_err(|source| ConfigError::ParseGenesis { flag, path: path.into(), source })?;
+    ChainSpec::new(genesis.clone()).map_err(|source| ConfigError::Genesis {
+        flag,
+        path: path.into(),
+        source,
+    })?;
+    Ok(genesis)
+}
+
+/// What a genesis file must say. The full parser takes a default for everything: `{}` would be mainnet's chain id.
+#[derive(Debug, Deserialize)]
+struct Required {
+    #[serde(rename = "config")]
+    _config: RequiredConfig,
+    #[serde(rename = "alloc")]
+    _alloc: IgnoredAny,
+    #[serde(rename = "gasLimit")]
+    _gas_limit: IgnoredAny,
+}
+
+#[derive(Debug, Deserialize)]
+struct RequiredConfig {
+    #[serde(rename = "chainId")]
+    _chain_id: IgnoredAny,
+}
+
+/// Flags that do not fit each other or what they name. Each message says which flag, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("only development chains are served yet: run `ethrex --dev` or `ethrex l2 --dev`")]
+    OnlyDev,
+    #[error(
+        "no home folder is known (neither XDG_DATA_HOME nor HOME is set): say where the data is with --datadir"
+    )]
+    NoHome,
+    #[error("{flag} is missing: give it, or set {env}")]
+    Missing { flag: &'static str, env: &'static str },
+    #[error("{flag} does nothing without --dev: leave it out, or add --dev")]
+    NeedsDev { flag: &'static str },
+    #[error(
+        "--dev starts and deploys to an L1 of its own, so it cannot be used with {flag}: leave out one of them (or unset {env})"
+    )]
+    NotWithDev { flag: &'static str, env: &'static str },
+    #[error("{flag} is not a private key: it must be 32 bytes in hex, and is not shown here")]
+    BadKey { flag: &'static str },
+    #[error(
+        "--committer.l1-private-key and --proof-coordinator.l1-private-key are the same account, {account}: each must have its own, as two senders cannot share a nonce"
+    )]
+    SameKey { account: Address },
+    #[error(
+        "--block-producer.block-gas-limit is {gas}, at least {least} are needed: a message from L1 may carry that much gas, and would stop the rollup if no block could hold it"
+    )]
+    BlockGasTooLow { gas: u64, least: u64 },
+    #[error(
+        "--committer.batch-gas-limit is {batch}, less than the {block} of --block-producer.block-gas-limit: no block would fit a batch; raise it or leave it out"
+    )]
+    BatchBelowBlock { batch: u64, block: u64 },
+    #[error(
+        "--proof-coordinator.addr {addr} lets other machines connect, which needs --proof-coordinator.secret: set it here and at the provers, or listen on 127.0.0.1"
+    )]
+    NeedsSecret { addr: IpAddr },
+    #[error("{flag} is empty: give a text, or leave it out")]
+    EmptySecret { flag: &'static str },
+    #[error(
+        "--eth.min-retry-delay is {min} s, more than the {max} s of --eth.max-retry-delay: swap or raise them"
+    )]
+    RetryDelays { min: u64, max: u64 },
+    #[error(
+        "{first} and {second} are both {address}: give one of them another port, or 0 for a free one"
+    )]
+    SameAddress { first: &'static str, second: &'static str, address: SocketAddr },
+    #[error(
+        "--private-keys-file-path does nothing without --deposit-rich: add it, or leave both out"
+    )]
+    KeysWithoutDeposit,
+    #[error("--private-keys-file-path {path}")]
+    KeyFile {
+        path: PathBuf,
+        #[source]
+        source: ethrex_deploy::keys::KeyFileError,
+    },
+    #[error("{flag} {path}: read the genesis file")]
+    ReadGenesis {
+        flag: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "{flag} {path}: {bytes} bytes are too many for a genesis file, at most {MAX_GENESIS_BYTES} are read"
+    )]
+    GenesisTooLarge { flag: &'static str, path: PathBuf, bytes: u64 },
+    #[error("{flag} {path}: not a genesis file in geth's format")]
+    ParseGenesis {
+        flag: &'static str,
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("{flag} {path}")]
+    Genesis {
+        flag: &'static str,
+        path: PathBuf,
+        #[source]
+        source: GenesisError,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn addresses_are_checked() {
+        assert!(account(" 0x4417092B70a3E5f10Dc504d0947DD256B965fc62").is_ok());
+        assert!(account("4417092b70a3e5f10dc504d0947dd256b965fc62").is_ok());
+        assert_eq!(account("0x44"), Err(BadAddress::Malformed));
+        assert_eq!(account(&format!("0x{}", "0".repeat(40))), Err(BadAddress::Zero));
+    }
+
+    #[test]
+    fn endpoints_are_checked() {
+        assert!(endpoint("https://l1.example/key?x=1").is_ok());
+        for bad in ["localhost:8545", "ws://localhost", "8545", "http://"] {
+            assert_eq!(endpoint(bad), Err(BadEndpoint), "{bad}");
+        }
+    }
+
+    #[test]
+    fn origins_are_as_browsers_write_them() {
+        assert!(origin("*").is_ok() && origin("https://app.example:8443").is_ok());
+        for bad in ["app.example", "https://app.example/", "https://app.example/page", "null"] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bad_key_is_named_by_its_flag_and_not_shown() {
+        let error = key("--private-key", &Secret::new("0xc0ffee".into())).unwrap_err().to_string();
+        assert!(error.contains("--private-key") && !error.contains("c0ffee"), "{error}");
+    }
+
+    #[test]
+    fn log_levels_are_checked() {
+        assert!(filter("INFO").is_ok() && filter("info,ethrex_l1=debug").is_ok());
+        assert!(filter("info,ethrex_l1=loud").is_err());
+    }
+}

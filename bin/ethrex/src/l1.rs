@@ -1,0 +1,109 @@
+//! `ethrex`: an L1 node, of which only the development chain exists yet.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ethrex_deploy::embedded_l1_genesis;
+use ethrex_node::config::{ChainConfig, L1DevConfig};
+
+use crate::cli::{ConfigError, DataArgs, HttpArgs, MempoolArgs, MetricsArgs, read_genesis};
+
+/// Default port of an L1's JSON-RPC server.
+pub(crate) const HTTP_PORT: u16 = 8545;
+
+#[derive(Debug, Args)]
+pub(crate) struct L1Args {
+    /// Run a development chain: a block as soon as a transaction is pending, and every second otherwise.
+    #[arg(id = "dev", long = "dev", help_heading = "Node options")]
+    pub(crate) dev: bool,
+    /// Genesis file of the chain. Default: the built-in development chain with chain id 9.
+    #[arg(
+        id = "network",
+        long = "network",
+        value_name = "GENESIS_FILE_PATH",
+        env = "ETHREX_NETWORK",
+        help_heading = "Node options"
+    )]
+    pub(crate) network: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) mempool: MempoolArgs,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    /// Write endpoints and accounts to this file as JSON once the node answers. Needs --dev.
+    #[arg(
+        id = "dev.info-file",
+        long = "dev.info-file",
+        value_name = "FILE",
+        help_heading = "Development options"
+    )]
+    pub(crate) info_file: Option<PathBuf>,
+}
+
+impl TryFrom<L1Args> for L1DevConfig {
+    type Error = ConfigError;
+
+    fn try_from(args: L1Args) -> Result<Self, ConfigError> {
+        if !args.dev {
+            return Err(ConfigError::OnlyDev);
+        }
+        let genesis = match &args.network {
+            Some(path) => read_genesis("--network", path)?,
+            None => embedded_l1_genesis(),
+        };
+        Ok(Self {
+            chain: ChainConfig {
+                genesis,
+                http: args.http.resolve(HTTP_PORT),
+                mempool_size: args.mempool.size,
+            },
+            data: args.data.resolve(true)?,
+            metrics: args.metrics.resolve(),
+            info_file: args.info_file,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use ethrex_node::config::DataDir;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn config(line: &str) -> Result<L1DevConfig, ConfigError> {
+        Cli::try_parse_from(line.split(' ')).unwrap().l1.try_into()
+    }
+
+    #[test]
+    fn a_development_chain_needs_no_other_flag() {
+        let config = config("ethrex --dev").unwrap();
+        assert_eq!(config.chain.genesis.config.chain_id, 9);
+        assert_eq!(config.chain.http.listen.to_string(), "127.0.0.1:8545");
+        assert_eq!(config.data, DataDir::Temporary);
+        assert_eq!(config.metrics, None);
+    }
+
+    #[test]
+    fn without_dev_it_says_what_there_is() {
+        let error = config("ethrex").unwrap_err();
+        assert!(error.to_string().contains("ethrex --dev"));
+    }
+
+    #[test]
+    fn data_may_be_kept() {
+        let data = |line| config(line).unwrap().data;
+        assert_eq!(data("ethrex --dev --datadir memory"), DataDir::Memory);
+        assert_eq!(data("ethrex --dev --datadir /x/y"), DataDir::At("/x/y".into()));
+    }
+
+    #[test]
+    fn a_genesis_file_that_is_not_there_is_named() {
+        let error = config("ethrex --dev --network /no/such.json").unwrap_err().to_string();
+        assert!(error.contains("--network /no/such.json"), "{error}");
+    }
+}

@@ -1,15 +1,10 @@
 //! The loop around the machine: reads blocks, seals, stores, submits.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use alloy_primitives::B256;
-use ethrex_l1::{Outcome, Pending, Reaction, Revert, Sender, SenderStopped, Settlement, TxRequest};
-use ethrex_protocol::{
-    BatchNumber, L2Height,
-    contracts::{OnChainProposer, Timelock},
-};
+use ethrex_l1::{Outcome, Pending, Reaction, Revert, SenderStopped, TxRequest};
+use ethrex_protocol::{BatchNumber, L2Height};
 use ethrex_store::{Store, StoredBatch};
-use ethrex_types::SealedHeader;
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
@@ -18,116 +13,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::BatcherError,
+    handle::{BatcherConfig, BatcherParts, BatcherTask, Mode, Progress},
     machine::{Limits, Machine, Span},
     metrics,
+    refusal::Refusal,
     resume::{Resume, Standing, resume},
     seal::{self, SealError},
-    source::{BlockSource, SourceBlock},
+    source::SourceBlock,
 };
 
 /// Time between two looks at the timer. It costs nothing while nothing is due.
 const TICK: Duration = Duration::from_millis(200);
 /// Wait before L1 is asked again where we stand, after it refused or was away.
 const RETRY: Duration = Duration::from_secs(2);
-
-/// What the batcher needs to know.
-#[derive(Debug, Clone)]
-pub struct BatcherConfig {
-    /// Time between two batches, if there are blocks.
-    pub every: Duration,
-    /// Most gas in one batch; `u64::MAX` = no limit.
-    pub gas: u64,
-    /// Chain id of the rollup.
-    pub chain_id: u64,
-    /// Hash of the version of the program that proves the batches.
-    pub commit_hash: B256,
-}
-
-/// What the batcher works with.
-#[derive(Debug)]
-pub struct BatcherParts {
-    /// The contracts.
-    pub settlement: Settlement,
-    /// The signer of the committer's key.
-    pub sender: Sender,
-    /// Where batches are remembered.
-    pub store: Store,
-    /// Where blocks are read.
-    pub blocks: Arc<dyn BlockSource>,
-    /// The published head.
-    pub head: watch::Receiver<SealedHeader>,
-}
-
-/// Whether batches are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// They are.
-    Running,
-    /// They are not, until somebody starts the batcher.
-    Stopped,
-    /// They are from this time on.
-    From(Instant),
-}
-
-/// How far settlement has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// The last batch whose row is stored.
-    pub sealed: BatchNumber,
-    /// The last batch known to be committed on L1.
-    pub committed: BatchNumber,
-}
-
-/// Handle of the batcher. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Batcher {
-    mode: watch::Sender<Mode>,
-    progress: watch::Receiver<Progress>,
-}
-
-impl Batcher {
-    /// A handle, and the loop that must run for it to do anything.
-    pub fn new(config: BatcherConfig, parts: BatcherParts) -> (Self, BatcherTask) {
-        let (mode, wanted) = watch::channel(Mode::Running);
-        let (told, progress) = watch::channel(Progress::default());
-        let handle = Self { mode, progress };
-        (handle, BatcherTask { config, parts, mode: wanted, progress: told })
-    }
-
-    /// Makes batches from now on.
-    pub fn start(&self) {
-        self.mode.send_replace(Mode::Running);
-    }
-
-    /// Makes batches after a while.
-    pub fn start_in(&self, delay: Duration) {
-        self.mode.send_replace(Mode::From(Instant::now() + delay));
-    }
-
-    /// Makes no more batches; one that is under way is still committed.
-    pub fn stop(&self) {
-        self.mode.send_replace(Mode::Stopped);
-    }
-
-    /// Whether batches are made.
-    pub fn mode(&self) -> Mode {
-        *self.mode.borrow()
-    }
-
-    /// How far settlement has come, now and whenever it changes.
-    pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.clone()
-    }
-}
-
-/// The loop behind [`Batcher`].
-#[derive(Debug)]
-pub struct BatcherTask {
-    config: BatcherConfig,
-    parts: BatcherParts,
-    mode: watch::Receiver<Mode>,
-    progress: watch::Sender<Progress>,
-}
 
 impl BatcherTask {
     /// Runs until stopped. An L1 that is down is waited for.
@@ -443,45 +341,6 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     tokio::task::spawn_blocking(work)
         .await
         .expect("the batcher's work does not panic, and blocking work is not cancelled")
-}
-
-/// What a revert of `commitBatch` asks of us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    /// L1 stands elsewhere than we believed.
-    Reconcile,
-    /// It may work later.
-    Wait(&'static str),
-    /// The batch has executed messages that L1 did not send.
-    PrivilegedMismatch,
-    /// It will never work.
-    Stop(&'static str),
-}
-
-impl Refusal {
-    fn of(revert: &Revert) -> Self {
-        if revert.is::<OnChainProposer::BatchNumberNotSuccessor>()
-            || revert.is::<OnChainProposer::BatchAlreadyCommitted>()
-        {
-            Self::Reconcile
-        } else if revert.is::<OnChainProposer::InvalidPrivilegedTransactionLogs>()
-            || revert.is::<OnChainProposer::InvalidL2MessageRollingHash>()
-        {
-            Self::PrivilegedMismatch
-        } else if revert.is::<OnChainProposer::MissingVerificationKeyForCommit>() {
-            Self::Wait("the contract has no verification key for this version of the program")
-        } else if revert.is::<Timelock::AccessControlUnauthorizedAccount>() {
-            Self::Wait("the committer's account is no sequencer of the Timelock")
-        } else if revert.is::<OnChainProposer::RollupBlobNotPublished>()
-            || revert.is::<OnChainProposer::ValidiumBlobPublished>()
-        {
-            Self::Stop("rollup and contract disagree on whether blobs are published")
-        } else if revert.is::<OnChainProposer::LastBlockHashIsZero>() {
-            Self::Stop("the last block hash is zero")
-        } else {
-            Self::Wait("the contract may be paused")
-        }
-    }
 }
 
 #[cfg(test)]

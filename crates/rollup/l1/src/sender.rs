@@ -5,13 +5,14 @@
 
 mod answer;
 mod driver;
+mod handle;
 mod machine;
 mod outbox;
 mod policy;
 mod request;
 
 pub use answer::Answer;
-pub use driver::{Pending, Sender, SenderConfig, SenderError, SenderStopped, SenderTask};
+pub use handle::{Pending, Sender, SenderConfig, SenderError, SenderStopped, SenderTask};
 pub use machine::{Mined, Outcome};
 pub use outbox::{Entry, MemoryOutbox, Outbox, OutboxError, Purpose, State};
 pub use policy::{Kind, Policy};

@@ -1,20 +1,22 @@
 //! The batcher, the sender and the store against an L1 in memory, kills included. Time is paused.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use alloy_primitives::Address;
-use alloy_sol_types::SolError;
+use alloy_primitives::{Address, B256};
 use ethrex_l1::{
-    Policy, SenderConfig, SigningKey,
+    Policy, Sender, SenderConfig, Settlement, SigningKey,
     testing::{FakeL1, SettlementModel, state_root},
 };
 use ethrex_protocol::{blob, deposit::PrivilegedMessage, fee::FeeConfig, rolling};
-use ethrex_types::{Block, BlockBody, Header};
+use ethrex_types::{Block, BlockBody, Header, SealedHeader};
 use parking_lot::Mutex;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 use super::*;
-use crate::source::SourceError;
+use crate::{
+    handle::Batcher,
+    source::{BlockSource, SourceError},
+};
 
 const CHAIN: u64 = 65_536_999;
 const KEY: &str = "0x385c546456b6a603a1cfcaa9ec9494ba4832da08dd6bcf4de9a71e4a01b74924";
@@ -458,23 +460,4 @@ async fn a_stopped_batcher_makes_no_batches_until_it_is_started() {
     world.pass(12).await;
     assert_eq!(world.committed(), 1);
     node.stop().await;
-}
-
-#[test]
-fn refusals_are_told_apart() {
-    #[track_caller]
-    fn check(data: Vec<u8>, expected: Refusal) {
-        assert_eq!(Refusal::of(&Revert { data: data.into() }), expected);
-    }
-    check(OnChainProposer::BatchNumberNotSuccessor {}.abi_encode(), Refusal::Reconcile);
-    check(OnChainProposer::BatchAlreadyCommitted {}.abi_encode(), Refusal::Reconcile);
-    check(
-        OnChainProposer::InvalidPrivilegedTransactionLogs {}.abi_encode(),
-        Refusal::PrivilegedMismatch,
-    );
-    let stop = Refusal::of(&Revert {
-        data: OnChainProposer::RollupBlobNotPublished {}.abi_encode().into(),
-    });
-    assert!(matches!(stop, Refusal::Stop(_)));
-    assert!(matches!(Refusal::of(&Revert::default()), Refusal::Wait(_)));
 }

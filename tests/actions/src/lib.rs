@@ -1,1 +1,12 @@
-//! ethrex-test-actions
+#![doc = include_str!("../README.md")]
+
+mod l1;
+mod miner;
+mod node;
+mod user;
+mod world;
+
+pub use l1::{L1, Reorged};
+pub use node::{Checks, Disk, Node, Settings};
+pub use user::{User, ether};
+pub use world::World;

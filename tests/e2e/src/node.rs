@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, address};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+use crate::round_trip::{Account, Chains};
 use crate::wait::{self, TooLate};
-use crate::{Cast, Tools};
+use crate::{Cast, CastError, Tools};
 
 /// A start must answer by then, on a machine that does other things too.
 const START: Duration = Duration::from_secs(60);
@@ -23,6 +24,12 @@ const LOG_TAIL: usize = 4_000;
 const COMMITTER_KEY: &str = "0x385c546456b6a603a1cfcaa9ec9494ba4832da08dd6bcf4de9a71e4a01b74924";
 const PROOF_SENDER_KEY: &str = "0x39725efee3fb28614de3bacaffe4cc4bd8c436257e2c8bb887c4b5c4be45e76d";
 const OWNER: &str = "0x4417092b70a3e5f10dc504d0947dd256b965fc62";
+/// Accounts that a dev node sends from or pays fees to: committer, proof sender, owner.
+const OPERATORS: [Address; 3] = [
+    address!("3d1e15a1a55578f7c920884a9943b3b35d0d885b"),
+    address!("e25583099ba105d9ec0a67f5ae86d90e50036425"),
+    address!("4417092b70a3e5f10dc504d0947dd256b965fc62"),
+];
 
 /// What `--dev.info-file` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,8 +194,9 @@ impl Drop for Process {
 #[derive(Debug)]
 pub struct Dev {
     tools: Tools,
-    home: TempDir,
+    // Dropped before the folder that holds its log.
     process: Process,
+    home: TempDir,
     /// What the running node told about itself.
     pub info: Info,
 }
@@ -203,7 +211,7 @@ impl Dev {
             TempDir::with_prefix("ethrex-e2e-").map_err(io("make a folder for the node"))?;
         home.disable_cleanup(std::env::var_os("ETHREX_E2E_KEEP").is_some());
         let (process, info) = launch(tools, home.path())?;
-        Ok(Self { tools: tools.clone(), home, process, info })
+        Ok(Self { tools: tools.clone(), process, home, info })
     }
 
     /// `kill -9`. The data stays.
@@ -251,6 +259,27 @@ impl Dev {
     #[must_use]
     pub fn info_file(&self) -> PathBuf {
         info_file(self.home.path())
+    }
+
+    /// A funded account that the node itself does not use, once its money is there on L2.
+    ///
+    /// # Errors
+    /// If the money does not come.
+    pub fn account(&self, index: usize) -> Result<Account, TooLate> {
+        let free = self.info.rich_accounts.iter().filter(|rich| !OPERATORS.contains(&rich.address));
+        let rich = free.clone().nth(index % free.count()).expect("some accounts are free to use");
+        let l2 = self.l2();
+        wait::until("a dev account is funded on L2", START, || {
+            Ok::<_, CastError>((!l2.balance(rich.address)?.is_zero()).then_some(()))
+        })?;
+        Ok(Account { address: rich.address, key: rich.private_key })
+    }
+
+    /// The two chains and the contracts between them.
+    #[must_use]
+    pub fn chains(&self) -> Chains {
+        let Info { bridge, on_chain_proposer, .. } = self.info;
+        Chains { l1: self.l1(), l2: self.l2(), bridge, on_chain_proposer }
     }
 
     /// The L1 as cast sees it.

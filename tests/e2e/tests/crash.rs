@@ -38,13 +38,7 @@ impl World {
 
     /// The chains where they are now; after a restart they are elsewhere.
     fn chains(&self) -> Chains {
-        let dev = self.dev();
-        Chains {
-            l1: dev.l1(),
-            l2: dev.l2(),
-            bridge: dev.info.bridge,
-            on_chain_proposer: dev.info.on_chain_proposer,
-        }
+        self.dev().chains()
     }
 
     fn side(&self, side: Side) -> (Cast, u64) {
@@ -160,15 +154,10 @@ fn crash_nothing_is_lost_or_doubled() {
     println!("{kills} kills, seed {seed}");
     let tools = Tools::find();
     let dev = Dev::start(&tools).unwrap();
-    let rich = dev.info.rich_accounts[2].clone();
-    let who = Account { address: rich.address, key: rich.private_key };
+    let who = dev.account(2).unwrap();
     let world = World { dev: Mutex::new(dev), done: AtomicBool::new(false) };
 
-    // The accounts that `l2 --dev` funds have their money first, so that balances can be compared.
-    let funded = world.until("the dev accounts are funded", |chains| {
-        let balance = chains.l2.balance(who.address)?;
-        Ok((!balance.is_zero()).then_some(balance))
-    });
+    let funded = world.chains().l2.balance(who.address).unwrap();
     let books = thread::scope(|scope| {
         let killer = scope.spawn(|| world.kill(kills, seed));
         let mut books = Books::default();

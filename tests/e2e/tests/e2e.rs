@@ -11,25 +11,11 @@ use serde_json::Value;
 const RICH_KEY: &str = "0xbcdf20249abf0ed6d944c0288fad489e33f66b3960d9e6229c1cd214ed3bbe31";
 const RICH: &str = "0x8943545177806ed17b9f23f0a21ee5948ecaa776";
 
-fn account(dev: &Dev, index: usize) -> Account {
-    let rich = &dev.info.rich_accounts[index];
-    Account { address: rich.address, key: rich.private_key }
-}
-
-fn chains(dev: &Dev) -> Chains {
-    Chains {
-        l1: dev.l1(),
-        l2: dev.l2(),
-        bridge: dev.info.bridge,
-        on_chain_proposer: dev.info.on_chain_proposer,
-    }
-}
-
 #[test]
 fn e2e_cast_takes_money_round() {
     let tools = Tools::find();
     let mut dev = Dev::start(&tools).unwrap();
-    let batch = chains(&dev).round(&account(&dev, 0)).unwrap();
+    let batch = dev.chains().round(&dev.account(0).unwrap()).unwrap();
     assert!(batch > 0);
     dev.check().unwrap();
 }
@@ -38,7 +24,7 @@ fn e2e_cast_takes_money_round() {
 fn e2e_viem_takes_money_round() {
     let tools = Tools::find();
     let mut dev = Dev::start(&tools).unwrap();
-    let key = account(&dev, 1).key.to_string();
+    let key = dev.account(1).unwrap().key.to_string();
     let viem = Command::new("node")
         .current_dir(&tools.js)
         .arg("round-trip.mjs")

@@ -151,7 +151,7 @@ pub(crate) fn program_commit_hash() -> B256 {
 pub(crate) async fn run(deployment: Deployment) -> eyre::Result<()> {
     let Deployment { endpoints, deployer, policy, config, rich, env_file } = deployment;
     let l1 = Client::connect(&endpoints)?;
-    let deployed = Box::pin(deploy_once(&l1, deployer, policy.clone(), config)).await?;
+    let deployed = deploy_once(&l1, deployer, policy.clone(), config).await?;
     deployed.env.write(&env_file)?;
     let contracts = deployed.contracts;
     println!("L1 chain id        {}", deployed.l1_chain_id);

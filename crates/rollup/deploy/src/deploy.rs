@@ -188,6 +188,8 @@ pub async fn deploy(
     let plan = Plan::new(&terms, config.salt);
     let bridge = plan.contracts.bridge;
 
+    // A former run may have died with transactions under way; they are part of what is found.
+    settled(l1, sender.address()).await?;
     let steps = missing(l1, &plan).await?;
     let created = steps.iter().any(|step| step.part == Part::Proxies);
     let deposits = config.deposits.into_iter().enumerate().collect();
@@ -237,7 +239,8 @@ pub async fn deploy_once(
     policy: Policy,
     config: DeployConfig,
 ) -> Result<Deployed, DeployError> {
-    with_sender(l1, deployer, policy, async |sender| deploy(l1, &sender, config).await).await
+    with_sender(l1, deployer, policy, async |sender| Box::pin(deploy(l1, &sender, config)).await)
+        .await
 }
 
 /// Deposits half of what each key has, from and to its own account. Keys that have deposited before are left out.
@@ -382,8 +385,6 @@ async fn await_deposit(recipient: Address, pending: Pending) -> Result<(), Deplo
 }
 
 /// The deposits that an account has not made yet, with their places in the list, which name their purposes.
-///
-/// A former run may have died with some of them under way, so those are waited for first.
 async fn unmade(
     l1: &Client,
     depositor: Address,
@@ -393,7 +394,6 @@ async fn unmade(
     if deposits.is_empty() {
         return Ok(deposits);
     }
-    settled(l1, depositor).await?;
     let mut made = deposits_to(l1, bridge, Some(depositor)).await?;
     let unmade = deposits.into_iter().filter(|(_, deposit)| match made.get_mut(deposit) {
         Some(count) if *count > 0 => {

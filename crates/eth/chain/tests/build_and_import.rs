@@ -132,7 +132,7 @@ async fn a_block_that_lies_is_invalid_and_leaves_no_trace() {
     }
     let orphan = SealedBlock::seal(Block {
         header: ethrex_types::Header { parent_hash: B256::repeat_byte(3), ..honest.header.clone() },
-        body: honest.body.clone(),
+        body: honest.body,
     });
     assert!(matches!(theirs.import(orphan).unwrap(), Verdict::UnknownParent));
 }

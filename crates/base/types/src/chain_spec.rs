@@ -264,3 +264,66 @@ fn paris(config: &alloy_genesis::ChainConfig) -> ForkCondition {
         None => ForkCondition::Never,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(config: serde_json::Value) -> Result<ChainSpec, GenesisError> {
+        let mut genesis = Genesis::default();
+        genesis.config = serde_json::from_value(config).unwrap();
+        ChainSpec::new(genesis)
+    }
+
+    fn timed() -> ChainSpec {
+        spec(serde_json::json!({
+            "chainId": 7, "terminalTotalDifficulty": 0, "terminalTotalDifficultyPassed": true,
+            "londonBlock": 0, "shanghaiTime": 0, "cancunTime": 10, "pragueTime": 20, "osakaTime": 30, "bpo1Time": 40,
+            "blobSchedule": { "bpo1": { "target": 10, "max": 15, "baseFeeUpdateFraction": 8_346_193 } },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_fork_is_active_from_its_second_on() {
+        for (time, fork) in [
+            (0, Fork::Shanghai),
+            (9, Fork::Shanghai),
+            (10, Fork::Cancun),
+            (20, Fork::Prague),
+            (39, Fork::Osaka),
+            (40, Fork::Bpo1),
+            (u64::MAX, Fork::Bpo1),
+        ] {
+            assert_eq!(timed().fork_at(1, time), fork, "at {time}");
+        }
+    }
+
+    #[test]
+    fn blob_parameters_follow_the_forks() {
+        let max = |time| timed().blob_params_at(time).map(|params| params.max_blob_count);
+        assert_eq!(
+            [max(9), max(10), max(20), max(30), max(40)],
+            [None, Some(6), Some(9), Some(9), Some(15)]
+        );
+    }
+
+    #[test]
+    fn a_chain_without_an_id_or_with_forks_out_of_order_is_refused() {
+        assert_eq!(spec(serde_json::json!({ "chainId": 0 })).unwrap_err(), GenesisError::NoChainId);
+        let late = serde_json::json!({ "chainId": 1, "shanghaiTime": 0, "cancunTime": 9, "pragueTime": 5 });
+        assert_eq!(
+            spec(late).unwrap_err(),
+            GenesisError::ForkOrder { earlier: Fork::Cancun, later: Fork::Prague }
+        );
+        let skipped = serde_json::json!({ "chainId": 1, "shanghaiTime": 0, "pragueTime": 5 });
+        assert!(spec(skipped).is_err());
+    }
+
+    #[test]
+    fn the_genesis_header_has_the_fields_of_its_fork() {
+        let header = timed().genesis_header(B256::ZERO);
+        assert!(header.withdrawals_root.is_some() && header.blob_gas_used.is_none());
+        assert_eq!(header.base_fee_per_gas, Some(INITIAL_BASE_FEE));
+    }
+}

@@ -170,3 +170,86 @@ impl Transaction for PrivilegedTx {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_consensus::Sealed;
+    use alloy_primitives::b256;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Tx;
+
+    fn deposit() -> PrivilegedTx {
+        PrivilegedTx {
+            chain_id: 65_536_999,
+            nonce: 7,
+            max_priority_fee_per_gas: 1,
+            max_fee_per_gas: 2,
+            gas_limit: 105_000,
+            to: Address::with_last_byte(0xff),
+            value: U256::from(5),
+            data: Bytes::from_static(&[1, 2, 3]),
+            access_list: AccessList::default(),
+            from: Address::with_last_byte(0xfe),
+        }
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_bridge_and_not_of_the_envelope() {
+        let tx = Tx::from(deposit());
+        assert_eq!(tx.hash(), deposit().message_hash());
+        assert_ne!(tx.hash(), keccak256(tx.encoded_2718()));
+    }
+
+    #[test]
+    fn fees_are_no_part_of_the_hash() {
+        let dearer = PrivilegedTx { max_fee_per_gas: 9, ..deposit() };
+        assert_eq!(dearer.message_hash(), deposit().message_hash());
+        let other = PrivilegedTx { gas_limit: 9, ..deposit() };
+        assert_ne!(other.message_hash(), deposit().message_hash());
+    }
+
+    #[test]
+    fn json_names_the_sender_and_carries_no_signature() {
+        let json = serde_json::to_value(Tx::from(deposit())).unwrap();
+        assert_eq!(json["type"], "0x7e");
+        assert_eq!(json["sender"], "0x00000000000000000000000000000000000000fe");
+        assert_eq!(json["gas"], "0x19a28");
+        assert!(json.get("r").is_none() && json.get("from").is_none());
+        assert_eq!(serde_json::from_value::<Tx>(json).unwrap(), Tx::from(deposit()));
+    }
+
+    #[test]
+    fn a_sealed_hash_that_lies_does_not_survive_the_wire() {
+        let lie = b256!("0x00000000000000000000000000000000000000000000000000000000000000aa");
+        let tx = Tx::Privileged(Sealed::new_unchecked(deposit(), lie));
+        let decoded = Tx::decode_2718(&mut tx.encoded_2718().as_slice()).unwrap();
+        assert_eq!(decoded.hash(), deposit().message_hash());
+    }
+
+    proptest! {
+        #[test]
+        fn the_envelope_round_trips(
+            ids in any::<[u64; 5]>(), value in any::<[u8; 32]>(), data: Vec<u8>, who in any::<[u8; 20]>(),
+        ) {
+            let [chain_id, nonce, tip, fee, gas_limit] = ids;
+            let tx = Tx::from(PrivilegedTx {
+                chain_id, nonce, max_priority_fee_per_gas: tip, max_fee_per_gas: fee, gas_limit,
+                to: who.into(), value: U256::from_be_bytes(value), data: data.into(),
+                access_list: AccessList::default(), from: Address::from(who),
+            });
+            let bytes = tx.encoded_2718();
+            prop_assert_eq!(bytes.len(), tx.encode_2718_len());
+            prop_assert_eq!(&Tx::decode_2718(&mut bytes.as_slice()).unwrap(), &tx);
+            let rlp = alloy_rlp::encode(&tx);
+            prop_assert_eq!(&Tx::decode(&mut rlp.as_slice()).unwrap(), &tx);
+        }
+
+        #[test]
+        fn decoding_never_panics(mut bytes: Vec<u8>) {
+            bytes.insert(0, PRIVILEGED_TX_TYPE);
+            let _ = Tx::decode_2718(&mut bytes.as_slice());
+        }
+    }
+}

@@ -13,7 +13,8 @@ use ethrex_node::config::Secret;
 use url::Url;
 
 use crate::{
-    cli::{ConfigError, account, endpoint, key, read_genesis, secret},
+    cli::{account, endpoint, key, read_genesis, secret},
+    error::ConfigError,
     l2::FeeCapArgs,
 };
 

@@ -6,7 +6,10 @@ use clap::Args;
 use ethrex_deploy::embedded_l1_genesis;
 use ethrex_node::config::{ChainConfig, L1DevConfig};
 
-use crate::cli::{ConfigError, DataArgs, HttpArgs, MempoolArgs, MetricsArgs, read_genesis};
+use crate::{
+    cli::{DataArgs, HttpArgs, MempoolArgs, MetricsArgs, read_genesis},
+    error::ConfigError,
+};
 
 /// Default port of an L1's JSON-RPC server.
 pub(crate) const HTTP_PORT: u16 = 8545;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod deploy;
+mod error;
 mod l1;
 mod l2;
 mod prover;

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use ethrex_node::config::{ProverBackend, ProverClientConfig, Secret};
 use url::Url;
 
-use crate::cli::{ConfigError, secret};
+use crate::{cli::secret, error::ConfigError};
 
 /// Port of a proof coordinator whose URL names none.
 pub(crate) const COORDINATOR_PORT: u16 = 3900;

@@ -2,7 +2,9 @@
 
 pub mod artifacts;
 mod check;
-pub mod deploy;
+mod config;
+mod deploy;
+mod deposits;
 pub mod dev;
 pub mod env_file;
 mod error;
@@ -11,9 +13,10 @@ pub mod genesis;
 pub mod keys;
 pub mod plan;
 
-pub use deploy::{
-    DeployConfig, Deployed, Deposit, PROGRAM_VERSION, commit_hash, deploy, deploy_once,
-    deposit_rich, embedded_l1_genesis, embedded_l2_genesis,
+pub use config::{
+    DeployConfig, Deposit, PROGRAM_VERSION, commit_hash, embedded_l1_genesis, embedded_l2_genesis,
 };
+pub use deploy::{Deployed, deploy, deploy_once};
+pub use deposits::deposit_rich;
 pub use env_file::EnvFile;
 pub use error::{DeployError, Role};

@@ -6,7 +6,6 @@
 //! Not here: flags (`bin/ethrex`).
 
 use std::{
-    fmt,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -15,6 +14,7 @@ use std::{
 use alloy_primitives::Address;
 use ethrex_deploy::DeployConfig;
 use ethrex_l1::{Contracts, Policy, SigningKey};
+pub use ethrex_prover::Secret;
 use ethrex_types::Genesis;
 use url::Url;
 
@@ -107,30 +107,6 @@ pub struct ChainConfig {
     pub http: HttpConfig,
     /// Transactions in the pool at most.
     pub mempool_size: usize,
-}
-
-/// A text that must not be shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a text from being shown.
-    #[must_use]
-    pub const fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text, for whoever must compare or send it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }
 
 /// `ethrex --dev`: an L1 whose blocks come from a timer.
@@ -270,12 +246,6 @@ pub enum ProverBackend {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_secret_does_not_show_itself() {
-        let shown = format!("{:?}", Some(Secret::new("hush".into())));
-        assert!(!shown.contains("hush"), "{shown}");
-    }
 
     #[test]
     fn every_path_of_a_node_is_an_entry() {

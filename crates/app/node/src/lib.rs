@@ -1,1 +1,22 @@
-//! Composition roots, supervisor and telemetry.
+#![doc = include_str!("../README.md")]
+
+mod chain;
+pub mod config;
+pub mod dev;
+pub mod info;
+mod inputs;
+mod journal;
+mod l1;
+mod link;
+mod prover;
+mod removedb;
+mod rollup;
+pub mod tasks;
+mod telemetry;
+
+pub use info::Info;
+pub use l1::run_l1_dev;
+pub use prover::run_prover;
+pub use removedb::removedb;
+pub use rollup::{run_rollup, run_rollup_dev};
+pub use tasks::Tasks;

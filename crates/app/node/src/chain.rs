@@ -1,0 +1,97 @@
+//! One chain of ours: database, rules, pool and JSON-RPC server.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use ethrex_chain::{Chain, ChainError};
+use ethrex_rpc::{ApiConfig, Context, Running, Server, ServerConfig};
+use ethrex_stf::Rules;
+use ethrex_storage::Storage;
+use ethrex_txpool::{Pool, PoolConfig};
+use ethrex_types::ChainSpec;
+use eyre::{Context as _, Result, eyre};
+
+use crate::{
+    config::{ChainConfig, Cors, HttpConfig},
+    journal::StorageJournal,
+    tasks::Tasks,
+};
+
+/// A chain and its pool, open.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenChain {
+    pub(crate) chain: Chain,
+    pub(crate) pool: Pool,
+}
+
+/// Where a chain's database is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum At<'a> {
+    Disk(&'a Path),
+    Memory,
+}
+
+impl OpenChain {
+    /// Opens the database, or creates it with the genesis, and fills the pool from its journal. `open` says whether the chain records
+    /// witnesses.
+    pub(crate) fn open(
+        config: &ChainConfig,
+        at: At<'_>,
+        rules: Arc<dyn Rules>,
+        open: fn(ChainSpec, Arc<dyn Rules>, Storage) -> Result<Chain, ChainError>,
+        limits: impl FnOnce(PoolConfig) -> PoolConfig,
+    ) -> Result<Self> {
+        ethrex_types::crypto::install();
+        let spec = ChainSpec::new(config.genesis.clone())?;
+        let storage = match at {
+            At::Disk(path) => Storage::open(path, &spec),
+            At::Memory => Storage::memory(&spec),
+        }?;
+        let chain = open(spec.clone(), rules.clone(), storage.clone())?;
+        let head = chain.head();
+        let state = storage
+            .state_at(head.hash())?
+            .ok_or_else(|| eyre!("the database has no state for its head {}", head.number))?;
+        let pool = Pool::open(
+            spec,
+            rules,
+            limits(PoolConfig { max_txs: config.mempool_size, ..PoolConfig::standard() }),
+            Arc::new(StorageJournal(storage)),
+            head,
+            Arc::new(state),
+        )?;
+        Ok(Self { chain, pool })
+    }
+
+    /// What the RPC methods work with.
+    pub(crate) fn rpc_context(&self) -> Context {
+        let version = format!("ethrex/v{}/{}", env!("CARGO_PKG_VERSION"), std::env::consts::OS);
+        Context::new(self.chain.clone(), self.pool.clone(), ApiConfig::standard(version))
+    }
+}
+
+/// Starts a server and watches over it as a task. Returns where it listens.
+pub(crate) async fn serve(
+    tasks: &mut Tasks,
+    name: &'static str,
+    server: Server,
+) -> Result<SocketAddr> {
+    let running: Running = server.start(tasks.stop_token().child_token()).await?;
+    let address = running.address();
+    tasks.spawn(name, |_| running.stopped());
+    Ok(address)
+}
+
+pub(crate) fn server_config(http: &HttpConfig) -> ServerConfig {
+    let cors = match &http.cors {
+        Cors::Nobody => Vec::new(),
+        Cors::Anybody => vec!["*".to_owned()],
+        Cors::Origins(origins) => origins.clone(),
+    };
+    ServerConfig { cors, ..ServerConfig::on(http.listen) }
+}
+
+/// A folder that is made if it is not there.
+pub(crate) fn folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path)
+        .wrap_err_with(|| format!("cannot create {}; check --datadir", path.display()))
+}

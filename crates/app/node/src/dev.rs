@@ -1,0 +1,154 @@
+//! A development chain: a timer in place of a consensus client.
+//!
+//! A block is built as soon as a transaction is pending, and one every [`DevTimer::interval`] otherwise.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use alloy_eips::eip7594::BlobTransactionSidecarVariant;
+use alloy_primitives::{Address, B256, Bytes};
+use ethrex_chain::{BuildError, Chain, ChainError};
+use ethrex_stf::{BlockAttributes, InvalidTx, NotIncluded, RunError};
+use ethrex_storage::{StorageError, StoredBlob};
+use ethrex_txpool::{Pool, PoolTx};
+use ethrex_types::alloy_consensus::Transaction;
+use tokio::{
+    task::JoinError,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Gas below which a block counts as full: no transaction needs less.
+const LEAST_TX_GAS: u64 = 21_000;
+/// Blocks whose blobs stay readable: a day of blocks every second would be too many, an hour is enough for every reader.
+const BLOB_HISTORY: u64 = 4_096;
+
+/// When and for whom a development chain builds.
+#[derive(Debug, Clone)]
+pub struct DevTimer {
+    /// Longest time without a block.
+    pub interval: Duration,
+    /// Receives the priority fees.
+    pub fee_recipient: Address,
+}
+
+/// Why a development chain stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum DevError {
+    /// A block could not be built.
+    #[error("build block")]
+    Build(#[from] BuildError),
+    /// The database failed.
+    #[error("storage")]
+    Storage(#[from] StorageError),
+    /// A block could not be published.
+    #[error("publish block")]
+    Publish(#[from] ChainError),
+    /// A thread of ours ended early.
+    #[error("a worker ended early")]
+    Worker(#[from] JoinError),
+}
+
+/// Builds blocks until stopped.
+///
+/// # Errors
+/// If the database fails.
+pub async fn drive(
+    chain: Chain,
+    pool: Pool,
+    timer: DevTimer,
+    stop: CancellationToken,
+) -> Result<(), DevError> {
+    let mut tick = interval(timer.interval);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut arrivals = pool.subscribe();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = tick.tick() => {}
+            Ok(()) = arrivals.changed() => tick.reset(),
+        }
+        arrivals.mark_unchanged();
+        let (chain, pool, recipient) = (chain.clone(), pool.clone(), timer.fee_recipient);
+        tokio::task::spawn_blocking(move || mine(&chain, &pool, recipient)).await??;
+    }
+}
+
+/// Builds, stores and publishes the next block.
+fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<(), DevError> {
+    let parent = chain.head();
+    let attributes = BlockAttributes {
+        timestamp: unix_time().max(parent.timestamp + 1),
+        fee_recipient,
+        prev_randao: randao(parent.hash()),
+        withdrawals: None,
+        parent_beacon_block_root: None,
+        desired_gas_limit: parent.gas_limit,
+        extra_data: Bytes::new(),
+    };
+    let mut blobs = Vec::new();
+    let prepared = chain.build(&parent, &attributes, |builder| {
+        let header = builder.context().header();
+        let blob_fee = chain
+            .spec()
+            .blob_params_at(header.timestamp)
+            .zip(header.excess_blob_gas)
+            .map(|(params, excess)| params.calc_blob_fee(excess));
+        let mut best = pool.best(header.base_fee_per_gas.unwrap_or_default(), blob_fee);
+        while builder.gas_left() >= LEAST_TX_GAS {
+            let Some(tx) = best.next() else { break };
+            match builder.push(tx.tx().clone(), tx.sender()) {
+                Ok(_) => blobs.extend(stored_blobs(&tx)),
+                Err(RunError::Invalid(NotIncluded::Invalid(InvalidTx::NonceTooLow { .. }))) => {}
+                Err(RunError::Invalid(_)) => best.skip_sender(),
+                Err(RunError::Fault(fault)) => return Err(fault),
+            }
+        }
+        Ok(())
+    })?;
+    let block = prepared.block.sealed();
+    let number = block.number();
+    if !blobs.is_empty() {
+        chain.storage().put_blobs(number, &blobs)?;
+    }
+    chain.store(&prepared)?;
+    chain.advance(block.hash(), pool)?;
+    if number.is_multiple_of(BLOB_HISTORY) {
+        chain.storage().prune_blobs(number.saturating_sub(BLOB_HISTORY))?;
+    }
+    let transactions = prepared.block.senders().len();
+    if transactions > 0 {
+        tracing::info!(number, transactions, gas = block.header().gas_used, "L1 block");
+    } else {
+        tracing::debug!(number, "L1 block");
+    }
+    Ok(())
+}
+
+fn stored_blobs(tx: &Arc<PoolTx>) -> Vec<StoredBlob> {
+    let Some(sidecar) = tx.sidecar() else { return Vec::new() };
+    let blobs = match sidecar.as_ref() {
+        BlobTransactionSidecarVariant::Eip4844(sidecar) => &sidecar.blobs,
+        BlobTransactionSidecarVariant::Eip7594(sidecar) => &sidecar.blobs,
+    };
+    let hashes = tx.tx().blob_versioned_hashes().unwrap_or_default();
+    blobs
+        .iter()
+        .zip(hashes)
+        .map(|(blob, hash)| StoredBlob {
+            versioned_hash: *hash,
+            data: Bytes::copy_from_slice(blob.as_slice()),
+        })
+        .collect()
+}
+
+/// A mix that differs from block to block; nobody may take it for randomness.
+fn randao(parent: B256) -> B256 {
+    alloy_primitives::keccak256(parent)
+}
+
+fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970").as_secs()
+}

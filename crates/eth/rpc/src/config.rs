@@ -10,6 +10,8 @@ pub const MAX_RESPONSE_BYTES: u32 = 100 * 1024 * 1024;
 pub const MAX_BATCH: u32 = 1_000;
 /// Open connections at most; more wait in the backlog of the socket.
 pub const MAX_CONNECTIONS: u32 = 500;
+/// A connection on which nothing moves for so long is closed. Longer than any call may take.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Calls that work at the same time at most; more wait their turn.
 pub const MAX_WORKERS: usize = 16;
 
@@ -27,7 +29,7 @@ pub const FILTER_LIFETIME: Duration = Duration::from_secs(5 * 60);
 pub const MAX_FEE_HISTORY: u64 = 1_024;
 /// Percentiles that one `eth_feeHistory` may ask for.
 pub const MAX_PERCENTILES: usize = 100;
-/// Slots that one `eth_getProof` may ask for.
+/// Slots that one `eth_getProof` or `eth_getStorageValues` may ask for.
 pub const MAX_PROOF_SLOTS: usize = 1_024;
 /// Longest wait of `eth_sendRawTransactionSync`, and its default.
 pub const MAX_SYNC_WAIT: Duration = Duration::from_secs(30);
@@ -53,6 +55,8 @@ pub struct ServerConfig {
     pub max_batch: u32,
     /// Open connections at most.
     pub max_connections: u32,
+    /// A connection on which nothing moves for so long is closed.
+    pub idle_timeout: Duration,
 }
 
 impl ServerConfig {
@@ -66,6 +70,7 @@ impl ServerConfig {
             max_response_bytes: MAX_RESPONSE_BYTES,
             max_batch: MAX_BATCH,
             max_connections: MAX_CONNECTIONS,
+            idle_timeout: IDLE_TIMEOUT,
         }
     }
 

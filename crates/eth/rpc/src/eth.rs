@@ -41,6 +41,7 @@ pub(crate) fn module(context: &Context) -> RpcModule<Context> {
         "eth_getBalance" => account::get_balance,
         "eth_getCode" => account::get_code,
         "eth_getStorageAt" => account::get_storage_at,
+        "eth_getStorageValues" => account::get_storage_values,
         "eth_getTransactionCount" => account::get_transaction_count,
         "eth_getProof" => account::get_proof,
         "eth_getBlockByHash" => block::get_block_by_hash,

@@ -1,4 +1,4 @@
-//! A TCP listener that holds a bounded number of connections.
+//! A TCP listener that holds a bounded number of connections, and none for ever.
 
 use std::{
     io,
@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::serve::Listener;
@@ -13,17 +14,19 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep, sleep},
 };
 
 /// Accepts only while there is room; whoever comes later waits in the socket's backlog.
 pub(crate) struct Bounded {
     listener: TcpListener,
     room: Arc<Semaphore>,
+    idle: Duration,
 }
 
 impl Bounded {
-    pub(crate) fn new(listener: TcpListener, limit: u32) -> Self {
-        Self { listener, room: Arc::new(Semaphore::new(limit as usize)) }
+    pub(crate) fn new(listener: TcpListener, limit: u32, idle: Duration) -> Self {
+        Self { listener, room: Arc::new(Semaphore::new(limit as usize)), idle }
     }
 }
 
@@ -38,7 +41,8 @@ impl Listener for Bounded {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "set TCP_NODELAY");
         }
-        (Connection { stream, _permit: permit }, address)
+        let (idle, deadline) = (self.idle, Box::pin(sleep(self.idle)));
+        (Connection { stream, idle, deadline, _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -46,10 +50,18 @@ impl Listener for Bounded {
     }
 }
 
-/// A connection, which makes room when it is dropped.
+/// A connection, which makes room when it is dropped. Reading fails when nothing has moved for too long.
 pub(crate) struct Connection {
     stream: TcpStream,
+    idle: Duration,
+    deadline: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn moved(&mut self) {
+        self.deadline.as_mut().reset(Instant::now() + self.idle);
+    }
 }
 
 impl AsyncRead for Connection {
@@ -58,7 +70,17 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let this = &mut *self;
+        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+            Poll::Pending => match this.deadline.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                Poll::Pending => Poll::Pending,
+            },
+            ready => {
+                this.moved();
+                ready
+            }
+        }
     }
 }
 
@@ -68,6 +90,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.moved();
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -84,6 +107,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.moved();
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

@@ -119,7 +119,8 @@ impl Server {
         let bind = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
-        let listener = Bounded::new(listener, self.config.max_connections);
+        let listener =
+            Bounded::new(listener, self.config.max_connections, self.config.idle_timeout);
         let (service, handle) = json_rpc(&self.config, self.methods);
         let mut router = self
             .routes

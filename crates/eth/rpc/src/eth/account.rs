@@ -1,5 +1,7 @@
 //! What the state says about one account.
 
+use std::collections::BTreeMap;
+
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, U256, hex};
 use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof};
@@ -31,6 +33,29 @@ pub(super) fn get_storage_at(context: &Context, args: &mut Args) -> Result<B256,
     let (address, key) = (args.required::<Address>()?, args.unprefixed::<String>()?);
     let (slot, block) = (storage_key(&key)?.0, args.optional()?);
     Ok(context.state(block)?.storage(address, slot)?.into())
+}
+
+/// Slots of several accounts at once.
+pub(super) fn get_storage_values(
+    context: &Context,
+    args: &mut Args,
+) -> Result<BTreeMap<Address, Vec<B256>>, RpcError> {
+    let request = args.required::<BTreeMap<Address, Vec<B256>>>()?;
+    let block = args.optional()?;
+    let slots: usize = request.values().map(Vec::len).sum();
+    if slots == 0 {
+        return Err(RpcError::InvalidParams("empty request"));
+    }
+    if slots > MAX_PROOF_SLOTS {
+        return Err(RpcError::InvalidParams("too many slots, maximum 1024"));
+    }
+    let state = context.state(block)?;
+    let mut answer = BTreeMap::new();
+    for (address, slots) in request {
+        let values = slots.into_iter().map(|slot| state.storage(address, slot).map(B256::from));
+        answer.insert(address, values.collect::<Result<_, _>>()?);
+    }
+    Ok(answer)
 }
 
 /// The nonce; at `pending` with what the pool has ready.

@@ -474,6 +474,19 @@ async fn limits_hold() {
 }
 
 #[tokio::test]
+async fn a_connection_on_which_nothing_moves_is_closed_and_makes_room() {
+    let idle_timeout = std::time::Duration::from_millis(20);
+    let change = |config| ServerConfig { max_connections: 1, idle_timeout, ..config };
+    let world = World::with(change).await;
+    let mut silent = tokio::net::TcpStream::connect(world.address).await.unwrap();
+    // The only place is taken; this waits in the backlog until the silent one is closed.
+    assert_eq!(world.get("eth_chainId", json!([])).await, "0x9");
+    let mut rest = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut silent, &mut rest).await.unwrap();
+    assert!(rest.is_empty());
+}
+
+#[tokio::test]
 async fn browsers_are_let_in_only_where_configured() {
     let ask = "POST / HTTP/1.1\r\nHost: x\r\nOrigin: http://app\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]";
     let preflight = "OPTIONS / HTTP/1.1\r\nHost: x\r\nOrigin: http://app\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n";

@@ -124,16 +124,16 @@ impl World {
         Self::over(config, Arc::default(), Arc::default())
     }
     fn over(config: PoolConfig, state: Arc<State>, journal: Arc<Memory>) -> Self {
-        let pool = Pool::open(
-            spec(),
-            Arc::new(Ethereum),
-            config.clone(),
-            Arc::<Memory>::clone(&journal),
-            head(),
-            Arc::<State>::clone(&state),
-        )
-        .unwrap();
+        let rows = Arc::<Memory>::clone(&journal);
+        let reader = Arc::<State>::clone(&state);
+        let rules = Arc::new(Ethereum);
+        let pool = Pool::open(spec(), rules, config.clone(), rows, head(), reader).unwrap();
         Self { pool, state, journal, config }
+    }
+    /// A pool on the same chain with another journal.
+    pub(crate) fn on(&self, journal: Arc<dyn Journal>) -> Pool {
+        let (rules, state) = (Arc::new(Ethereum), Arc::<State>::clone(&self.state));
+        Pool::open(spec(), rules, self.config.clone(), journal, head(), state).unwrap()
     }
     /// The same chain and journal after a crash.
     pub(crate) fn reopen(&self) -> Self {
@@ -154,7 +154,7 @@ impl World {
     }
 }
 
-fn spec() -> ChainSpec {
+pub(crate) fn spec() -> ChainSpec {
     let mut genesis = Genesis::default();
     let config = &mut genesis.config;
     config.chain_id = CHAIN_ID;

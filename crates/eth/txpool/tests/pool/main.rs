@@ -5,7 +5,8 @@ mod chain;
 use std::sync::Arc;
 
 use alloy_primitives::U256;
-use chain::{Memory, Wallet, World};
+use chain::{Wallet, World};
+use ethrex_storage::Storage;
 use ethrex_txpool::{AddError, Journal, PoolConfig, Refused, Status};
 use ethrex_types::alloy_consensus::Transaction;
 
@@ -401,8 +402,19 @@ mod model {
 }
 
 #[test]
-fn a_journal_in_memory_is_a_journal() {
-    let journal: Arc<dyn Journal> = Arc::new(Memory::default());
-    journal.put(alloy_primitives::B256::ZERO, b"x").unwrap();
-    assert_eq!(journal.load().unwrap().len(), 1);
+fn the_database_of_the_chain_is_a_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = chain::spec();
+    let world = World::new();
+    let tx = world.wallet(1).transfer(0);
+    let hash = *tx.tx_hash();
+    let journal: Arc<dyn Journal> = Arc::new(Storage::open(dir.path(), &spec).unwrap());
+    world.on(Arc::clone(&journal)).add(tx).unwrap();
+    drop(journal);
+    // The pool of before is gone without a word, as after a crash.
+    let journal: Arc<dyn Journal> = Arc::new(Storage::open(dir.path(), &spec).unwrap());
+    let pool = world.on(Arc::clone(&journal));
+    assert!(pool.get(hash).is_some());
+    pool.remove(hash).unwrap();
+    assert!(journal.load().unwrap().is_empty());
 }

@@ -3,7 +3,13 @@
 //! It trusts nobody who connects: how much is read, how long it takes and how many connect at a time is bounded, and what a
 //! prover claims is checked at the desk before it counts.
 
-use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use alloy_primitives::B256;
 use ethrex_protocol::BatchNumber;
@@ -12,7 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::JoinSet,
+    task::{self, JoinError, JoinSet},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -31,6 +37,8 @@ use crate::{
 const MAX_REQUEST_LEN: u64 = 8 * 1024 * 1024;
 /// Connections served at a time; more wait in the backlog of the socket.
 const MAX_CONNECTIONS: usize = 32;
+/// Of these, how many one other machine may hold: a stranger must not keep provers out.
+const MAX_PER_ADDRESS: usize = 4;
 /// Longest time from connecting to the end of the request.
 const READ_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest time to take an answer. Inputs are tens of megabytes.
@@ -148,30 +156,64 @@ impl Coordinator {
         tracing::info!(address = %self.address, "provers can connect");
         let (desk, work) = self.desk.open();
         let mut working = tokio::task::spawn_blocking(work);
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::default();
         loop {
-            let room = connections.len() < MAX_CONNECTIONS;
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = &mut working => return Err(CoordinatorError::DeskEnded),
-                Some(_) = connections.join_next() => {}
-                stream = accept(&self.listener), if room => {
-                    connections.spawn(self.reception.clone().serve(stream, desk.clone()));
+                Some(ended) = connections.tasks.join_next_with_id() => connections.ended(ended),
+                (stream, from) = accept(&self.listener), if connections.has_room() => {
+                    if connections.admits(from) {
+                        let served = self.reception.clone().serve(stream, desk.clone());
+                        connections.serve(from, served);
+                    }
                 }
             }
         }
-        connections.shutdown().await;
+        connections.tasks.shutdown().await;
         // Without handles the desk ends after the job it is at: a proof being stored is stored.
         drop(desk);
         working.await.map_err(|_| CoordinatorError::DeskEnded)
     }
 }
 
+/// The connections being served, and who holds them.
+#[derive(Debug, Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    holders: HashMap<task::Id, IpAddr>,
+}
+
+impl Connections {
+    fn has_room(&self) -> bool {
+        self.tasks.len() < MAX_CONNECTIONS
+    }
+
+    /// Whether `from` holds few enough. This machine may hold all: whoever is on it can do worse.
+    fn admits(&self, from: IpAddr) -> bool {
+        let held = || self.holders.values().filter(|holder| **holder == from).count();
+        from.is_loopback() || held() < MAX_PER_ADDRESS
+    }
+
+    fn serve(&mut self, from: IpAddr, served: impl Future<Output = ()> + Send + 'static) {
+        let id = self.tasks.spawn(served).id();
+        self.holders.insert(id, from);
+    }
+
+    fn ended(&mut self, ended: Result<(task::Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(panicked) => panicked.id(),
+        };
+        self.holders.remove(&id);
+    }
+}
+
 /// The next connection. A system that cannot give one is asked again.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, from)) => return (stream, from.ip()),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a prover's connection");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -343,6 +385,21 @@ mod tests {
         assert_eq!(read_bounded(&mut fits).await.unwrap().len(), limit);
         let mut endless = tokio::io::repeat(b' ');
         assert!(matches!(read_bounded(&mut endless).await, Err(BadRequest::TooLong)));
+    }
+
+    #[tokio::test]
+    async fn one_other_machine_holds_only_a_few_connections() {
+        let (stranger, other) = (IpAddr::from([9, 9, 9, 9]), IpAddr::from([8, 8, 8, 8]));
+        let mut connections = Connections::default();
+        for _ in 0..MAX_PER_ADDRESS {
+            assert!(connections.admits(stranger));
+            connections.serve(stranger, async {});
+        }
+        assert!(!connections.admits(stranger));
+        assert!(connections.admits(other) && connections.admits([127, 0, 0, 1].into()));
+        let ended = connections.tasks.join_next_with_id().await.unwrap();
+        connections.ended(ended);
+        assert!(connections.admits(stranger));
     }
 
     #[test]

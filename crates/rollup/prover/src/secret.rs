@@ -16,8 +16,9 @@ impl Secret {
         Self(text)
     }
 
-    /// The text, to be sent.
-    pub(crate) fn expose(&self) -> &str {
+    /// The text, for whoever must check or send it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
         &self.0
     }
 

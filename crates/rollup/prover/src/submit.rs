@@ -184,6 +184,8 @@ impl Submitter {
                     stop.run_until_cancelled(sound(&alarm)).await;
                     return Ok(());
                 }
+                // The sender ends by the same token, and may be faster.
+                Err(Ended::Failed(SubmitError::Sender(_))) if stop.is_cancelled() => return Ok(()),
                 Err(Ended::Failed(error)) => self.tolerate(error)?,
             }
         }
@@ -280,7 +282,7 @@ impl Submitter {
                 tracing::info!(%first, batches, tx = %mined.tx, l1_block = mined.block, gas = mined.gas_used, "L1 has verified batches");
                 self.most = MAX_BATCHES;
                 self.refusing = None;
-                self.turn().await
+                Ok(())
             }
             Outcome::Reverted(_, revert) | Outcome::WouldRevert(revert) => {
                 self.reverted(first, batches, &revert).await

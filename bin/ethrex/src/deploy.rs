@@ -110,7 +110,7 @@ impl TryFrom<DeployArgs> for Deployment {
         };
         Ok(Self {
             deployer: key("--private-key", &args.key)?,
-            policy: args.caps.policy(),
+            policy: args.caps.apply(&Policy::documented()),
             rich: args.rich()?,
             config: DeployConfig {
                 l1_chain_id: None,

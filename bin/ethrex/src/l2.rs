@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use alloy_primitives::{Address, address};
 use ethrex_deploy::{DeployConfig, dev, embedded_l1_genesis, embedded_l2_genesis};
-use ethrex_l1::{Contracts, SigningKey};
+use ethrex_l1::{Contracts, Policy, SigningKey};
 use ethrex_node::config::{
     ChainConfig, CommitterConfig, DEV_L1_LISTEN, DevConfig, HttpConfig, ProofConfig, RollupConfig,
     RollupSettings, Secret, SequencerSettings, WatcherConfig,
@@ -34,6 +34,7 @@ struct Preset {
     block_time: u64,
     commit_time: u64,
     send_interval: u64,
+    fees: Policy,
 }
 
 /// The documented defaults of a deployment.
@@ -43,10 +44,19 @@ const DOCUMENTED: Preset = Preset {
     block_time: 5_000,
     commit_time: 60_000,
     send_interval: 5_000,
+    fees: Policy::documented(),
 };
 /// A development L1 mines at once and never reorganises.
-const DEVELOPMENT: Preset =
-    Preset { watch: 200, delay: 0, block_time: 1_000, commit_time: 5_000, send_interval: 1_000 };
+const DEVELOPMENT: Preset = Preset {
+    watch: 200,
+    delay: 0,
+    block_time: 1_000,
+    commit_time: 5_000,
+    send_interval: 1_000,
+    fees: Policy { max_in_flight: DEV_IN_FLIGHT, ..Policy::dev() },
+};
+/// Enough for all transactions of a development deployment to be sent at once.
+const DEV_IN_FLIGHT: usize = 16;
 
 /// What `ethrex l2` runs.
 #[derive(Debug)]
@@ -171,7 +181,7 @@ impl L2Args {
             sequencer: self.sequencer(&preset)?,
             committer,
             proofs,
-            fees: self.eth.policy()?,
+            fees: self.eth.apply(&preset.fees)?,
         })
     }
 

@@ -109,9 +109,9 @@ pub(crate) struct EthArgs {
     /// How many times longer each further wait is before a stuck L1 transaction is offered more for.
     #[arg(id = "eth.backoff-factor", long = "eth.backoff-factor", value_name = "UINT32", env = "ETHREX_BACKOFF_FACTOR", default_value_t = Policy::documented().patience_growth, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) backoff_factor: u32,
-    /// How long an L1 transaction may stay unmined before more is offered for it, in seconds.
-    #[arg(id = "eth.min-retry-delay", long = "eth.min-retry-delay", value_name = "UINT64", env = "ETHREX_MIN_RETRY_DELAY", default_value_t = Policy::documented().patience.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) min_retry_delay: u64,
+    /// How long an L1 transaction may stay unmined before more is offered for it, in seconds. Default: 96, with --dev 10.
+    #[arg(id = "eth.min-retry-delay", long = "eth.min-retry-delay", value_name = "UINT64", env = "ETHREX_MIN_RETRY_DELAY", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) min_retry_delay: Option<u64>,
     /// The longest such wait, in seconds.
     #[arg(id = "eth.max-retry-delay", long = "eth.max-retry-delay", value_name = "UINT64", env = "ETHREX_MAX_RETRY_DELAY", default_value_t = Policy::documented().max_patience.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) max_retry_delay: u64,
@@ -121,27 +121,30 @@ pub(crate) struct EthArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Eth options")]
 pub(crate) struct FeeCapArgs {
-    /// The most an L1 transaction may offer per gas, in wei.
-    #[arg(id = "eth.maximum-allowed-max-fee-per-gas", long = "eth.maximum-allowed-max-fee-per-gas", value_name = "UINT64", env = "ETHREX_MAXIMUM_ALLOWED_MAX_FEE_PER_GAS", default_value_t = 10_000_000_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) per_gas: u64,
-    /// The most an L1 transaction may offer per blob gas, in wei.
-    #[arg(id = "eth.maximum-allowed-max-fee-per-blob-gas", long = "eth.maximum-allowed-max-fee-per-blob-gas", value_name = "UINT64", env = "ETHREX_MAXIMUM_ALLOWED_MAX_FEE_PER_BLOB_GAS", default_value_t = 10_000_000_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) per_blob_gas: u64,
+    /// The most an L1 transaction may offer per gas, in wei. Default: 10000000000 (10 gwei), with --dev a hundred
+    /// times that.
+    #[arg(id = "eth.maximum-allowed-max-fee-per-gas", long = "eth.maximum-allowed-max-fee-per-gas", value_name = "UINT64", env = "ETHREX_MAXIMUM_ALLOWED_MAX_FEE_PER_GAS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) per_gas: Option<u64>,
+    /// The most an L1 transaction may offer per blob gas, in wei. Default: 10000000000 (10 gwei), with --dev a hundred
+    /// times that.
+    #[arg(id = "eth.maximum-allowed-max-fee-per-blob-gas", long = "eth.maximum-allowed-max-fee-per-blob-gas", value_name = "UINT64", env = "ETHREX_MAXIMUM_ALLOWED_MAX_FEE_PER_BLOB_GAS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) per_blob_gas: Option<u64>,
 }
 
 impl FeeCapArgs {
-    pub(crate) fn policy(&self) -> Policy {
+    pub(crate) fn apply(&self, preset: &Policy) -> Policy {
         Policy {
-            max_fee: self.per_gas.into(),
-            max_blob_fee: self.per_blob_gas.into(),
-            ..Policy::documented()
+            max_fee: self.per_gas.map_or(preset.max_fee, u128::from),
+            max_blob_fee: self.per_blob_gas.map_or(preset.max_blob_fee, u128::from),
+            ..preset.clone()
         }
     }
 }
 
 impl EthArgs {
-    pub(super) fn policy(&self) -> Result<Policy, ConfigError> {
-        let (min, max) = (self.min_retry_delay, self.max_retry_delay);
+    pub(super) fn apply(&self, preset: &Policy) -> Result<Policy, ConfigError> {
+        let min = self.min_retry_delay.unwrap_or(preset.patience.as_secs());
+        let max = self.max_retry_delay;
         if min > max {
             return Err(ConfigError::RetryDelays { min, max });
         }
@@ -149,7 +152,7 @@ impl EthArgs {
             patience: Duration::from_secs(min),
             patience_growth: self.backoff_factor,
             max_patience: Duration::from_secs(max),
-            ..self.caps.policy()
+            ..self.caps.apply(preset)
         })
     }
 }

@@ -63,6 +63,9 @@ fn a_development_rollup_needs_no_other_flag() {
     assert_eq!(settings.committer.key.address(), dev::DEPLOYER.address);
     assert_eq!(settings.proofs.key.address(), dev::PROOF_SENDER.address);
     assert_eq!(config.deploy.deposits.len(), 10);
+    // Four steps and the deposits are sent at once.
+    assert!(settings.fees.max_in_flight >= 14);
+    assert_eq!(settings.fees.patience, Duration::from_secs(10));
 }
 
 #[test]
@@ -79,6 +82,7 @@ fn a_rollup_on_another_l1_has_the_documented_defaults() {
     assert_eq!(settings.proofs.send_every, Duration::from_secs(5));
     assert_eq!(settings.proofs.timeout, Duration::from_secs(600));
     assert_eq!(settings.fees.max_fee, 10_000_000_000);
+    assert_eq!(settings.fees.max_blob_fee, 10_000_000_000);
     assert_eq!(settings.fees.patience, Duration::from_secs(96));
     assert_eq!(settings.fees.max_patience, Duration::from_secs(1800));
 }

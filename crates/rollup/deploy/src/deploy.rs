@@ -70,14 +70,15 @@ pub async fn deploy(
     let plan = Plan::new(&terms, config.salt);
     let bridge = plan.contracts.bridge;
 
-    // A former run may have died with transactions under way; they are part of what is found.
-    settled(l1, sender.address()).await?;
-    let steps = missing(l1, &plan).await?;
-    let created = steps.iter().any(|step| step.part == Part::Proxies);
-    let deposits = config.deposits.into_iter().enumerate().collect();
-    let deposits =
-        if created { deposits } else { unmade(l1, sender.address(), bridge, deposits).await? };
-    funded(l1, sender.address(), &steps, bridge, &deposits).await?;
+    let mut owed = Owed::look(l1, sender.address(), &plan, &config.deposits).await?;
+    if !owed.is_empty() {
+        // A former run may have died with some of it under way, which then comes by itself.
+        settled(l1, sender.address()).await?;
+        owed = Owed::look(l1, sender.address(), &plan, &config.deposits).await?;
+    }
+    let created = owed.proxies();
+    funded(l1, sender.address(), bridge, &owed).await?;
+    let Owed { steps, deposits } = owed;
 
     let mut sent = Vec::new();
     for step in steps {
@@ -161,6 +162,40 @@ async fn fit(l1: &Client, config: &DeployConfig) -> Result<u64, DeployError> {
     Ok(chain_id)
 }
 
+/// What is not on L1 yet.
+#[derive(Debug)]
+struct Owed {
+    steps: Vec<Step>,
+    /// With their places in the configuration, which name their purposes.
+    deposits: Vec<(usize, Deposit)>,
+}
+
+impl Owed {
+    async fn look(
+        l1: &Client,
+        depositor: Address,
+        plan: &Plan,
+        deposits: &[Deposit],
+    ) -> Result<Self, DeployError> {
+        let all = deposits.iter().copied().enumerate().collect();
+        let fresh = Self { steps: missing(l1, plan).await?, deposits: all };
+        if fresh.proxies() {
+            return Ok(fresh);
+        }
+        let deposits = unmade(l1, depositor, plan.contracts.bridge, fresh.deposits).await?;
+        Ok(Self { deposits, ..fresh })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.deposits.is_empty()
+    }
+
+    /// Whether the proxies are still to be created.
+    fn proxies(&self) -> bool {
+        self.steps.iter().any(|step| step.part == Part::Proxies)
+    }
+}
+
 /// The steps whose contracts do not stand yet.
 async fn missing(l1: &Client, plan: &Plan) -> Result<Vec<Step>, DeployError> {
     let mut missing = Vec::new();
@@ -168,7 +203,7 @@ async fn missing(l1: &Client, plan: &Plan) -> Result<Vec<Step>, DeployError> {
         if l1.code(step.creates).await?.is_empty() {
             missing.push(step.clone());
         } else {
-            tracing::info!(part = %step.part, address = %step.creates, "found");
+            tracing::debug!(part = %step.part, address = %step.creates, "found");
         }
     }
     Ok(missing)
@@ -178,12 +213,11 @@ async fn missing(l1: &Client, plan: &Plan) -> Result<Vec<Step>, DeployError> {
 async fn funded(
     l1: &Client,
     account: Address,
-    steps: &[Step],
     bridge: Address,
-    deposits: &[(usize, Deposit)],
+    owed: &Owed,
 ) -> Result<(), DeployError> {
-    let requests = deposits.iter().map(|(_, d)| plan::deposit(bridge, d.recipient, d.amount));
-    let (gas, value) = steps.iter().map(|step| step.request.clone()).chain(requests).fold(
+    let requests = owed.deposits.iter().map(|(_, d)| plan::deposit(bridge, d.recipient, d.amount));
+    let (gas, value) = owed.steps.iter().map(|step| step.request.clone()).chain(requests).fold(
         (0_u64, U256::ZERO),
         |(gas, value), TxRequest { gas_limit, value: sent, .. }| {
             (gas.saturating_add(gas_limit.unwrap_or_default()), value.saturating_add(sent))

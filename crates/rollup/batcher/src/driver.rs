@@ -39,8 +39,11 @@ impl BatcherTask {
                 (span, outcome) = under_way(&mut driver.under_way) => driver.settle(span, outcome),
                 _ = tick.tick() => driver.turn().await,
             };
-            if let Err(error) = turn {
-                driver.tolerate(error)?;
+            match turn {
+                Ok(()) => {}
+                // The sender ends by the same token, and may be faster.
+                Err(BatcherError::Sender(_)) if stop.is_cancelled() => return Ok(()),
+                Err(error) => driver.tolerate(error)?,
             }
         }
     }

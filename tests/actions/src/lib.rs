@@ -3,10 +3,12 @@
 mod l1;
 mod miner;
 mod node;
+mod prover;
 mod user;
 mod world;
 
 pub use l1::{L1, Reorged};
 pub use node::{Checks, Disk, Node, Settings};
+pub use prover::Prover;
 pub use user::{User, ether};
 pub use world::World;

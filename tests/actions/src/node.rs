@@ -1,6 +1,13 @@
 //! One run of the rollup's process: the tasks of `ethrex l2`, wired as the node wires them.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use ethrex_batcher::{Batcher, BatcherConfig, BatcherParts, CanonicalBlocks};
 use ethrex_chain::Chain;
@@ -10,10 +17,12 @@ use ethrex_l1::{
     SigningKey,
 };
 use ethrex_protocol::{blob, fee::FeeConfig};
+use ethrex_prover::{ProverType, SubmitConfig, SubmitParts, Submitter};
 use ethrex_rules::Rollup;
 use ethrex_sequencer::{
     CheckJob, CheckOutcome, Checker, Inbox, Sequencer, SequencerConfig, resume,
 };
+use ethrex_stateless::ValidateError;
 use ethrex_stf::Rules;
 use ethrex_storage::Storage;
 use ethrex_store::Store;
@@ -26,12 +35,17 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::world::commit_hash;
+use crate::{
+    prover::{self, Bench, Prover},
+    world::commit_hash,
+};
 
 /// Time between two looks at L1.
 const POLL: Duration = Duration::from_millis(200);
 /// Time between two blocks.
 const BLOCK_TIME: Duration = Duration::from_secs(1);
+/// Time between two looks for proofs to send.
+const PROOF_TIME: Duration = Duration::from_secs(1);
 /// Blocks of L1 read at once.
 const MAX_STEP: u64 = 1_000;
 /// Updates of L1 that wait for the sequencer at most.
@@ -80,11 +94,13 @@ impl Disk {
 #[derive(Debug, Clone)]
 pub struct Checks {
     held: watch::Sender<bool>,
+    /// Checks that will fail although the block is right.
+    failing: Arc<AtomicU64>,
 }
 
 impl Default for Checks {
     fn default() -> Self {
-        Self { held: watch::Sender::new(false) }
+        Self { held: watch::Sender::new(false), failing: Arc::default() }
     }
 }
 
@@ -98,11 +114,23 @@ impl Checks {
     pub fn release(&self) {
         self.held.send_replace(false);
     }
+
+    /// The next so many checks fail, whatever the block.
+    pub fn fail_next(&self, checks: u64) {
+        self.failing.store(checks, Ordering::Relaxed);
+    }
+
+    fn fails(&self) -> bool {
+        let less = |left: u64| left.checked_sub(1);
+        self.failing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
 }
 
 /// How a node runs.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// What the prover does.
+    pub prover: Prover,
     /// Whether messages of L1 are read. Who does not censors them.
     pub watch: bool,
     /// Blocks of L1 on top of one before it is believed.
@@ -121,6 +149,7 @@ impl Default for Settings {
     /// Those of `ethrex l2 --dev`.
     fn default() -> Self {
         Self {
+            prover: Prover::default(),
             watch: true,
             delay: 0,
             commit_every: Duration::from_secs(5),
@@ -144,8 +173,6 @@ pub struct Node {
     pub store: Store,
     /// Makes batches.
     pub batcher: Batcher,
-    /// Signs verifications.
-    pub proof_sender: Sender,
     tasks: Vec<(&'static str, JoinHandle<Ended>)>,
     stop: CancellationToken,
     reproducers: TempDir,
@@ -197,9 +224,9 @@ impl Node {
         let machines = resume(&chain, &inbox).expect("the databases can be read");
         let (checker, jobs) = Checker::queue();
         let (outcomes, checks) = mpsc::channel(1);
-        let held = settings.checks.held.subscribe();
         let judge = (spec.clone(), settings.rules.clone());
-        tasks.spawn("checker", |_| check(jobs, outcomes, held, judge));
+        let when = settings.checks.clone();
+        tasks.spawn("checker", |_| check(jobs, outcomes, when, judge));
         let config = SequencerConfig {
             block_time: BLOCK_TIME,
             gas_limit: GAS_LIMIT,
@@ -218,7 +245,7 @@ impl Node {
             commit_hash: commit_hash(),
         };
         let parts = BatcherParts {
-            settlement,
+            settlement: settlement.clone(),
             sender: committer,
             store: store.clone(),
             blocks: Arc::new(CanonicalBlocks::new(chain.storage().clone(), FeeConfig::default())),
@@ -227,21 +254,36 @@ impl Node {
         let (batcher, task) = Batcher::new(config, parts);
         tasks.spawn("batcher", |stop| task.run(stop));
 
+        let needed = ProverType::needed([false; 3]);
+        let (told, verified) = watch::channel(None);
+        let config = SubmitConfig {
+            every: PROOF_TIME,
+            needed,
+            chain_id: spec.chain_id(),
+            commit_hash: commit_hash(),
+        };
+        let parts =
+            SubmitParts { settlement, sender: proof_sender, store: store.clone(), verified: told };
+        tasks.spawn("submitter", |stop| Submitter::new(config, parts).run(stop));
+        let bench = Bench { chain: chain.clone(), store: store.clone(), verified };
+        let prover = settings.prover.clone();
+        tasks.spawn("prover", |stop| prover::drive(bench, prover, stop));
+
         let Tasks { tasks, stop } = tasks;
-        Self { chain, pool, store, batcher, proof_sender, tasks, stop, reproducers }
+        Self { chain, pool, store, batcher, tasks, stop, reproducers }
     }
 
-    /// The first task that failed, and why.
+    /// A task that has ended though nobody stopped it, and why. One that failed comes before those it took along.
     pub(crate) async fn failure(&mut self) -> Option<(&'static str, String)> {
-        for (name, task) in &mut self.tasks {
-            if task.is_finished() {
-                return match task.await.expect("tasks do not panic") {
-                    Ok(()) => Some((name, "it ended early".to_owned())),
-                    Err(error) => Some((name, error.to_string())),
-                };
+        let mut quiet = None;
+        let ended: Vec<_> = self.tasks.extract_if(.., |(_, task)| task.is_finished()).collect();
+        for (name, task) in ended {
+            match task.await.expect("tasks do not panic") {
+                Ok(()) => quiet = quiet.or(Some((name, "it ended early".to_owned()))),
+                Err(error) => return Some((name, error.to_string())),
             }
         }
-        None
+        quiet
     }
 
     /// Files written for whoever looks into blocks that failed their check.
@@ -311,15 +353,21 @@ fn open_pool(chain: &Chain) -> Pool {
 async fn check(
     mut jobs: mpsc::Receiver<CheckJob>,
     outcomes: mpsc::Sender<CheckOutcome>,
-    mut held: watch::Receiver<bool>,
+    checks: Checks,
     (spec, rules): (ChainSpec, Arc<dyn Rules>),
 ) -> Result<(), tokio::task::JoinError> {
+    let mut held = checks.held.subscribe();
     while let Some(job) = jobs.recv().await {
         if held.wait_for(|held| !held).await.is_err() {
             return Ok(());
         }
         let (spec, rules) = (spec.clone(), rules.clone());
-        let outcome = tokio::task::spawn_blocking(move || job.run(&spec, rules.as_ref())).await?;
+        let run = move || job.run(&spec, rules.as_ref());
+        let mut outcome = tokio::task::spawn_blocking(run).await?;
+        if checks.fails() {
+            let why = ValidateError::NoParent(outcome.hash);
+            outcome.result = Err(why);
+        }
         if outcomes.send(outcome).await.is_err() {
             return Ok(());
         }

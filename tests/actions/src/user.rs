@@ -24,6 +24,11 @@ pub(crate) fn balance(chain: &Chain, address: Address) -> U256 {
     account(chain, address).0
 }
 
+/// Nonce of an account at the head of a chain.
+pub(crate) fn nonce(chain: &Chain, address: Address) -> u64 {
+    account(chain, address).1
+}
+
 /// Balance and nonce of an account at the head of a chain.
 fn account(chain: &Chain, address: Address) -> (U256, u64) {
     let state = chain.storage().state_at(chain.head().hash()).expect("the database answers");
@@ -64,7 +69,7 @@ impl User {
         change: impl FnOnce(&mut TxEip1559),
     ) -> Result<B256, AddError> {
         let nonce = pool.pending_nonce(self.address());
-        let nonce = nonce.unwrap_or_else(|| account(chain, self.address()).1);
+        let nonce = nonce.unwrap_or_else(|| self::nonce(chain, self.address()));
         let tx = signed(&self.signer, |tx| {
             tx.chain_id = chain.spec().chain_id();
             tx.nonce = nonce;

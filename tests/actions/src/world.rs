@@ -19,12 +19,13 @@ use ethrex_protocol::{
     messages::{self, L1Message},
 };
 use ethrex_store::StoredBatch;
-use ethrex_types::{ChainSpec, RecoveredBlock, SealedBlock};
+use ethrex_txpool::AddError;
+use ethrex_types::{ChainSpec, RecoveredBlock, SealedBlock, alloy_consensus::TxEip1559};
 
 use crate::{
     L1,
     node::{Disk, Node, Settings},
-    user::{User, balance},
+    user::{User, balance, nonce},
 };
 
 /// Longest time that [`World::until`] waits.
@@ -56,6 +57,8 @@ pub struct World {
 struct Seen {
     /// Hashes of the published L2 blocks, from block 1 on.
     published: Vec<B256>,
+    /// How many messages stand on L1.
+    sent: usize,
     /// Hashes of the executed messages of L1, by their numbers.
     executed: Vec<B256>,
     /// Amounts of withdrawals, by their message.
@@ -70,6 +73,8 @@ struct Seen {
 struct Founded {
     blocks: Vec<SealedBlock>,
     contracts: Contracts,
+    /// Next nonce of the deployer.
+    nonce: u64,
 }
 
 fn founded() -> &'static Founded {
@@ -104,7 +109,8 @@ async fn found() -> Founded {
         () = mining => unreachable!("mining does not end"),
     };
     let blocks = (1..=l1.height()).map(|number| l1.block(number)).collect();
-    Founded { blocks, contracts: deployed.contracts }
+    let nonce = nonce(l1.chain(), dev::DEPLOYER.address);
+    Founded { blocks, contracts: deployed.contracts, nonce }
 }
 
 impl World {
@@ -202,16 +208,22 @@ impl World {
         user.call(self.l1.chain(), self.l1.pool(), self.contracts.bridge, amount, &call)
     }
 
+    /// Sends a transaction on L2.
+    ///
+    /// # Errors
+    /// If the pool does not want it.
+    pub fn send(&self, user: &User, change: impl FnOnce(&mut TxEip1559)) -> Result<B256, AddError> {
+        let node = self.node();
+        user.send(&node.chain, &node.pool, change)
+    }
+
     /// Sends ether on L2.
     ///
     /// # Panics
     /// If the pool does not want it.
     pub fn transfer(&self, user: &User, to: Address, amount: U256) -> B256 {
-        let node = self.node();
-        user.send(&node.chain, &node.pool, |tx| {
-            (tx.to, tx.value, tx.gas_limit) = (to.into(), amount, 21_000);
-        })
-        .expect("the pool takes it")
+        self.send(user, |tx| (tx.to, tx.value, tx.gas_limit) = (to.into(), amount, 21_000))
+            .expect("the pool takes it")
     }
 
     /// Withdraws ether from L2 to the user's own account on L1.
@@ -241,6 +253,20 @@ impl World {
             withdrawalProof: proof.merkle_proof,
         };
         user.call(self.l1.chain(), self.l1.pool(), self.contracts.bridge, U256::ZERO, &call)
+    }
+
+    /// Sends the claim of the first withdrawal that is the user's and not claimed by them before; `None` without one.
+    ///
+    /// # Panics
+    /// If the message is in no batch.
+    pub fn claim_of(&self, user: &User) -> Option<B256> {
+        let batches = self.batches();
+        let is_theirs = |(id, amount): &(&U256, &U256)| {
+            let message = L1Message::eth_withdrawal(user.address(), **amount, **id);
+            batches.iter().any(|row| row.batch.message_proof(&message).is_some())
+        };
+        let (id, _) = self.seen.withdrawals.iter().find(is_theirs)?;
+        Some(self.claim(user, id.to()))
     }
 
     /// Whether a transaction is in a block of L1, and did its work.
@@ -295,6 +321,43 @@ impl World {
     #[must_use]
     pub fn executed(&self) -> usize {
         self.seen.executed.len()
+    }
+
+    /// How many messages stand on L1.
+    #[must_use]
+    pub const fn sent(&self) -> usize {
+        self.seen.sent
+    }
+
+    /// How many transactions of the committer were mined since the contracts stand.
+    #[must_use]
+    pub fn commitments_sent(&self) -> u64 {
+        nonce(self.l1.chain(), dev::DEPLOYER.address) - founded().nonce
+    }
+
+    /// How many transactions of the proof sender were mined.
+    #[must_use]
+    pub fn verifications_sent(&self) -> u64 {
+        nonce(self.l1.chain(), dev::PROOF_SENDER.address)
+    }
+
+    /// Whether a transaction of this development account waits for a block of L1.
+    #[must_use]
+    pub fn waits_for_l1(&self, number: usize) -> bool {
+        let content = self.l1.pool().content_from(dev::RICH[number].address);
+        !content.ready.is_empty()
+    }
+
+    /// The last block that is in a stored batch.
+    #[must_use]
+    pub fn batched(&self) -> u64 {
+        self.batches().last().map_or(0, |row| row.batch.last_block.0)
+    }
+
+    /// Whether L1 has every stored batch.
+    #[must_use]
+    pub fn all_committed(&self) -> bool {
+        self.batches().len() as u64 == self.committed()
     }
 
     /// Every stored batch.
@@ -396,6 +459,7 @@ impl World {
             panic!("task {task} ended: {why}");
         }
         let sent = self.messages().await;
+        self.seen.sent = sent.len();
         if self.node.is_some() {
             self.check_chain(&sent);
         }

@@ -1,0 +1,7 @@
+//! The safety net of settlement: what may happen to a rollup, and that nothing is lost or done twice.
+
+mod checks;
+mod l1;
+mod proving;
+mod restarts;
+mod walk;

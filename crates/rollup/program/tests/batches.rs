@@ -1,6 +1,6 @@
 //! Batches on the real genesis, proven, damaged and refused.
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, bytes};
 use ethrex_program::{
     InputError, InvalidBatch, ProgramError, ProgramInput, kzg, prove, testing::batch,
 };
@@ -13,7 +13,7 @@ use ethrex_protocol::{
     rolling,
 };
 use ethrex_rules::testing::{TestRollup, signed, signer};
-use ethrex_types::Tx;
+use ethrex_types::{GenesisAccount, Tx};
 
 const CHAIN: u64 = DEFAULT_L2_CHAIN_ID;
 
@@ -172,6 +172,36 @@ fn headers_of_the_batch_itself_need_no_witness() {
     input.witness.headers.retain(|header| alloy_primitives::keccak256(header) == parent);
     assert_eq!(input.witness.headers.len(), 1);
     prove(&input).unwrap();
+}
+
+/// The ancestor it asks for lies before the batch, and is not the parent of any of its blocks.
+#[test]
+fn a_block_may_ask_for_the_hash_of_a_distant_ancestor() {
+    // SSTORE(0, BLOCKHASH(NUMBER - 4))
+    let code = Some(bytes!("60044303405f5500"));
+    let contract = Address::repeat_byte(0xbb);
+    let account = GenesisAccount { code, ..GenesisAccount::default() };
+    let mut rollup = TestRollup::new([(contract, account)]);
+    let first = rollup.build([]).block.sealed().hash();
+    rollup.build([]);
+    rollup.build([]);
+    let ask = PrivilegedMessage {
+        chain_id: CHAIN,
+        from: Address::ZERO,
+        to: contract,
+        transaction_id: 0,
+        value: U256::ZERO,
+        gas_limit: 100_000,
+        data: Bytes::new(),
+    };
+    let blocks = [rollup.build([]), rollup.build([ask.to_transaction(0)])];
+    assert_eq!(rollup.slot(contract, 0), U256::from_be_bytes(first.0));
+    let mut input = batch(&rollup, &blocks);
+    prove(&input).unwrap();
+
+    input.witness.headers.retain(|header| alloy_primitives::keccak256(header) != first);
+    let refusal = prove(&input).expect_err("the hash cannot be known");
+    assert!(matches!(refusal, ProgramError::Input(InputError::Insufficient { number: 5, .. })));
 }
 
 #[test]

@@ -8,10 +8,11 @@ pub const MAX_TXS: usize = 20_480;
 pub const MAX_POOL_BYTES: usize = 256 * 1024 * 1024;
 /// Transactions of one sender at most that the next blocks could take.
 pub const MAX_READY_PER_SENDER: usize = 4_096;
-/// Transactions of one sender at most that wait behind a nonce gap or for funds.
-pub const MAX_WAITING_PER_SENDER: usize = 64;
-/// Transactions of all senders at most that wait behind a nonce gap or for funds.
-pub const MAX_WAITING: usize = 1_024;
+/// Transactions of one sender at most that wait behind a nonce gap or for funds. Whoever sends many at once over many connections
+/// has them arrive in any order.
+pub const MAX_WAITING_PER_SENDER: usize = 1_024;
+/// Transactions of all senders at most that wait behind a nonce gap or for funds: they may cost nothing, so they get a share only.
+pub const MAX_WAITING: usize = 4_096;
 /// Bytes of one transaction without its sidecar at most.
 pub const MAX_TX_BYTES: usize = 128 * 1024;
 /// Bytes of one transaction with its sidecar at most: six blobs and their cell proofs fit.

@@ -1,7 +1,7 @@
 //! The pool itself: a handle over everything that waits.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque, hash_map::Entry},
     sync::Arc,
     time::Instant,
 };
@@ -404,7 +404,8 @@ impl Inner {
         let account = self.accounts.get(&sender).unwrap_or(&fresh);
         check_sender(&tx, &info, account, &*self.state)?;
         check_limits(&tx, account, self.waiting, config)?;
-        let evicted = self.make_room(&tx, config)?;
+        let ready = tx.nonce() <= account.next_nonce();
+        let evicted = self.make_room(&tx, ready, config)?;
 
         tx.seq = self.next_seq;
         self.next_seq += 1;
@@ -442,6 +443,12 @@ impl Inner {
         replaced
     }
 
+    /// The transaction with this hash, if it waits.
+    fn waiting(&self, hash: B256) -> Option<&Arc<PoolTx>> {
+        let tx = &self.by_hash[&hash];
+        (tx.nonce() >= self.accounts[&tx.sender()].next_nonce()).then_some(tx)
+    }
+
     /// Removes from every index.
     fn take(&mut self, hash: B256) -> Option<Arc<PoolTx>> {
         let tx = self.by_hash.get(&hash).cloned()?;
@@ -463,8 +470,14 @@ impl Inner {
         self.bytes -= tx.bytes();
     }
 
-    /// Evicts the cheapest until `tx` fits. What leaves is always its sender's last, so that no gap appears.
-    fn make_room(&mut self, tx: &PoolTx, config: &PoolConfig) -> Result<Vec<Arc<PoolTx>>, Refused> {
+    /// Evicts until `tx` fits: for a transaction that is ready first what waits, then the cheapest. What leaves then is always its
+    /// sender's last, so that no gap appears.
+    fn make_room(
+        &mut self,
+        tx: &PoolTx,
+        ready: bool,
+        config: &PoolConfig,
+    ) -> Result<Vec<Arc<PoolTx>>, Refused> {
         let replaces = self
             .accounts
             .get(&tx.sender())
@@ -476,6 +489,15 @@ impl Inner {
         };
         let price = Price::of(tx);
         let (mut victims, mut bytes) = (Vec::new(), 0);
+        if ready && self.waiting > 0 {
+            let mut waiting = self.by_price.iter().filter_map(|price| self.waiting(price.hash));
+            while full(self, victims.len(), bytes) {
+                let Some(victim) = waiting.find(|it| it.sender() != tx.sender()) else { break };
+                bytes += victim.bytes();
+                victims.push(Arc::clone(victim));
+            }
+        }
+        let gone: HashSet<_> = victims.iter().map(|victim| victim.hash()).collect();
         let mut tails: HashMap<Address, Vec<Arc<PoolTx>>> = HashMap::new();
         let mut cheapest = self.by_price.iter();
         while full(self, victims.len(), bytes) {
@@ -489,7 +511,8 @@ impl Inner {
             }
             let tail = tails.entry(candidate.sender()).or_insert_with(|| {
                 let account = &self.accounts[&candidate.sender()];
-                account.ready().chain(account.waiting()).cloned().collect()
+                let all = account.ready().chain(account.waiting());
+                all.filter(|tx| !gone.contains(&tx.hash())).cloned().collect()
             });
             let Some(victim) = tail.pop() else { continue };
             bytes += victim.bytes();

@@ -219,6 +219,21 @@ fn a_full_pool_makes_room_for_who_pays_more() {
 }
 
 #[test]
+fn what_waits_makes_room_for_what_is_ready_whatever_it_offers() {
+    let config = PoolConfig { max_txs: 2, ..PoolConfig::standard() };
+    let world = World::with(config);
+    let (rich, plain) = (world.wallet(1), world.wallet(2));
+    let first = world.pool.add(rich.transfer(0)).unwrap();
+    let gapped = world.pool.add(rich.sign(|tx| tx.max_fee_per_gas *= 9, 2)).unwrap();
+    refused(world.pool.add(plain.transfer(1)), "transaction underpriced");
+    let ready = world.pool.add(plain.transfer(0)).unwrap();
+    assert!(world.pool.get(gapped).is_none());
+    let mut kept = vec![first, ready];
+    kept.sort();
+    assert_eq!(world.journal.hashes(), kept);
+}
+
+#[test]
 fn gaps_are_bounded_per_sender_and_in_all() {
     let config = PoolConfig { max_waiting_per_sender: 2, max_waiting: 3, ..PoolConfig::standard() };
     let world = World::with(config);

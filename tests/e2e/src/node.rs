@@ -194,6 +194,7 @@ impl Drop for Process {
 #[derive(Debug)]
 pub struct Dev {
     tools: Tools,
+    flags: &'static [&'static str],
     // Dropped before the folder that holds its log.
     process: Process,
     home: TempDir,
@@ -207,11 +208,19 @@ impl Dev {
     /// # Errors
     /// If it ends or says nothing.
     pub fn start(tools: &Tools) -> Result<Self, NodeError> {
+        Self::start_with(tools, &[])
+    }
+
+    /// As [`Self::start`], with more flags, which every restart repeats.
+    ///
+    /// # Errors
+    /// If it ends or says nothing.
+    pub fn start_with(tools: &Tools, flags: &'static [&'static str]) -> Result<Self, NodeError> {
         let mut home =
             TempDir::with_prefix("ethrex-e2e-").map_err(io("make a folder for the node"))?;
         home.disable_cleanup(std::env::var_os("ETHREX_E2E_KEEP").is_some());
-        let (process, info) = launch(tools, home.path())?;
-        Ok(Self { tools: tools.clone(), process, home, info })
+        let (process, info) = launch(tools, home.path(), flags)?;
+        Ok(Self { tools: tools.clone(), flags, process, home, info })
     }
 
     /// `kill -9`. The data stays.
@@ -227,7 +236,7 @@ impl Dev {
     /// # Errors
     /// If it ends or says nothing.
     pub fn restart(&mut self) -> Result<(), NodeError> {
-        (self.process, self.info) = launch(&self.tools, self.home.path())?;
+        (self.process, self.info) = launch(&self.tools, self.home.path(), self.flags)?;
         Ok(())
     }
 
@@ -236,7 +245,7 @@ impl Dev {
     /// # Errors
     /// If it cannot be started or killed.
     pub fn start_and_kill(&mut self, after: Duration) -> Result<(), NodeError> {
-        self.process = start(&self.tools, self.home.path())?;
+        self.process = start(&self.tools, self.home.path(), self.flags)?;
         std::thread::sleep(after);
         self.process.kill()
     }
@@ -300,8 +309,8 @@ fn info_file(home: &Path) -> PathBuf {
 }
 
 /// Starts a node and waits until it tells where it is.
-fn launch(tools: &Tools, home: &Path) -> Result<(Process, Info), NodeError> {
-    let mut process = start(tools, home)?;
+fn launch(tools: &Tools, home: &Path, flags: &[&str]) -> Result<(Process, Info), NodeError> {
+    let mut process = start(tools, home, flags)?;
     let info = info_file(home);
     let told = || fs::read_to_string(&info).ok().filter(|text| !text.is_empty());
     let text = process.until("the node writes its info file", told)?;
@@ -309,7 +318,7 @@ fn launch(tools: &Tools, home: &Path) -> Result<(Process, Info), NodeError> {
 }
 
 /// Every port is free to choose, so any number of tests may run beside each other.
-fn start(tools: &Tools, home: &Path) -> Result<Process, NodeError> {
+fn start(tools: &Tools, home: &Path, flags: &[&str]) -> Result<Process, NodeError> {
     let info = info_file(home);
     match fs::remove_file(&info) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => {
@@ -335,7 +344,7 @@ fn start(tools: &Tools, home: &Path) -> Result<Process, NodeError> {
         "--dev.info-file",
         &info.to_string_lossy(),
     ];
-    Process::start(&tools.ethrex, &args, &[], &home.join("node.log"))
+    Process::start(&tools.ethrex, &[&args, flags].concat(), &[], &home.join("node.log"))
 }
 
 /// Addresses that `ethrex l2 deploy` wrote, as the environment of `ethrex l2`.

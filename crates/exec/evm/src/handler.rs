@@ -51,6 +51,34 @@ where
     }
 }
 
+impl<EVM, ERROR> RulesHandler<'_, EVM, ERROR>
+where
+    EVM: EvmTr<
+            Context: ContextTr<Journal: JournalTr<State = EvmState>>,
+            Frame: FrameTr<FrameResult = FrameResult, FrameInit = FrameInit>,
+        >,
+    ERROR: EvmTrError<EVM>,
+{
+    /// The first frame; `None` if the transaction ends before it, with everything undone and all gas used.
+    fn start(
+        &mut self,
+        evm: &mut EVM,
+        checkpoint: JournalCheckpoint,
+        gas: &mut GasTracker,
+    ) -> Result<Option<FrameInit>, ERROR> {
+        if self.inert.get() {
+            evm.ctx_mut().journal_mut().checkpoint_revert(checkpoint);
+            return Ok(None);
+        }
+        let Some(first) = self.first_frame_input(evm, gas)? else {
+            execution::runtime_oog_unwind(evm.ctx(), checkpoint)?;
+            return Ok(None);
+        };
+        evm.ctx_mut().journal_mut().checkpoint_commit();
+        Ok(Some(first))
+    }
+}
+
 impl<EVM, ERROR> Handler for RulesHandler<'_, EVM, ERROR>
 where
     EVM: EvmTr<
@@ -123,15 +151,7 @@ where
         checkpoint: JournalCheckpoint,
         gas: &mut GasTracker,
     ) -> Result<Option<FrameResult>, ERROR> {
-        if self.inert.get() {
-            evm.ctx_mut().journal_mut().checkpoint_revert(checkpoint);
-            return Ok(None);
-        }
-        let Some(first) = self.first_frame_input(evm, gas)? else {
-            execution::runtime_oog_unwind(evm.ctx(), checkpoint)?;
-            return Ok(None);
-        };
-        evm.ctx_mut().journal_mut().checkpoint_commit();
+        let Some(first) = self.start(evm, checkpoint, gas)? else { return Ok(None) };
         let mut result = self.run_exec_loop(evm, first)?;
         self.last_frame_result(evm, &mut result, gas)?;
         Ok(Some(result))
@@ -185,15 +205,7 @@ where
         checkpoint: JournalCheckpoint,
         gas: &mut GasTracker,
     ) -> Result<Option<FrameResult>, ERROR> {
-        if self.inert.get() {
-            evm.ctx_mut().journal_mut().checkpoint_revert(checkpoint);
-            return Ok(None);
-        }
-        let Some(first) = self.first_frame_input(evm, gas)? else {
-            execution::runtime_oog_unwind(evm.ctx(), checkpoint)?;
-            return Ok(None);
-        };
-        evm.ctx_mut().journal_mut().checkpoint_commit();
+        let Some(first) = self.start(evm, checkpoint, gas)? else { return Ok(None) };
         let mut result = self.inspect_run_exec_loop(evm, first)?;
         self.last_frame_result(evm, &mut result, gas)?;
         Ok(Some(result))

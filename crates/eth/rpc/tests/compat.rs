@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use alloy_primitives::{Address, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::Decodable;
 use ethrex_chain::Chain;
 use ethrex_evm::{BlockContext, BlockExecutor, Closed};
@@ -23,7 +23,7 @@ use ethrex_types::{
     AccountDiff, AccountInfo, Block, ChainSpec, Genesis, RecoveredBlock, SealedBlock, StateDiff,
 };
 use jsonrpsee::Methods;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Cases that fail, and why. One that passes here fails the test.
 const SKIPPED: [(&str, &str); 3] = [
@@ -205,4 +205,27 @@ async fn the_suite_of_the_execution_apis_is_answered_as_recorded() {
     }
     eprintln!("rpc-compat: {passed} passed, {unknown} of methods that do not exist here");
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+#[tokio::test]
+async fn a_call_may_move_a_block_past_any_fork_but_not_over_the_merge() {
+    const MERGE: u8 = 36;
+    let Some(dir) = suite() else { return };
+    let methods = open(&dir);
+    for (block, time) in [(5, 430), (37, 430), (40, 545), (50, 1), (54, u64::MAX)] {
+        let request = json!({
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "eth_call",
+            "params": [{"data": "0x4360005260206000f3"}, format!("{block:#x}"), null, {"time": format!("{time:#x}")}],
+        });
+        let (answer, _) = methods.raw_json_request(&request.to_string(), 1).await.unwrap();
+        let answer: Value = serde_json::from_str(answer.get()).unwrap();
+        if block < MERGE {
+            assert_eq!(answer["error"]["code"], -32_602, "{request}: {answer}");
+        } else {
+            let number = json!(B256::with_last_byte(block));
+            assert_eq!(answer["result"], number, "{request}: {answer}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types_eth::{BlockOverrides, state::StateOverride};
 use ethrex_evm::{Overrides, call::AccountOverride};
-use ethrex_types::{AccountInfo, ChainSpec, Header, StateError, StateReader};
+use ethrex_types::{AccountInfo, ChainSpec, Fork, Header, StateError, StateReader};
 
 use crate::{RpcError, error::CallRefused};
 
@@ -67,6 +67,22 @@ pub(super) fn override_header(
     if let Some(fee) = wanted.blob_base_fee {
         let excess = excess_for(spec, header.timestamp, fee);
         header.excess_blob_gas = Some(excess.ok_or(CallRefused::BlobBaseFee(fee))?);
+    }
+    settle_fork(spec, header)
+}
+
+/// Moved to another height and time, a block must still have what the rules there need of it.
+fn settle_fork(spec: &ChainSpec, header: &mut Header) -> Result<(), RpcError> {
+    let fork = spec.fork_at(header.number, header.timestamp);
+    // Forks before the merge go by height, those after it by time.
+    if fork >= Fork::Shanghai && spec.fork_at(header.number, 0) < Fork::Paris {
+        return Err(RpcError::InvalidParams("block number before the merge at a time after it"));
+    }
+    if fork >= Fork::Cancun {
+        header.excess_blob_gas.get_or_insert_default();
+    }
+    if fork >= Fork::London {
+        header.base_fee_per_gas.get_or_insert_default();
     }
     Ok(())
 }

@@ -459,6 +459,77 @@ async fn malformed_requests_have_their_codes() {
     assert_eq!(world.fetch("/nowhere").await.0, 404);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn junk_is_answered_and_never_breaks_a_method() {
+    let world = World::new().await;
+    world.get("eth_sendRawTransaction", json!([world.raw(0, COUNTER, 0)])).await;
+    let hash = world.mine();
+    world.get("eth_sendRawTransaction", json!([world.raw(1, COUNTER, 0)])).await;
+    let blob = B256::with_last_byte(1);
+    let max = "0xffffffffffffffff";
+    let wide = format!("0x{}", "f".repeat(64));
+    let auth = json!({
+        "chainId": "0x0", "address": COUNTER, "nonce": max, "yParity": "0x0", "r": "0x1", "s": "0x1"
+    });
+    let junk = [
+        Value::Null,
+        json!(true),
+        json!(-1),
+        json!(1e300),
+        json!(""),
+        json!("0x"),
+        json!("0xzz"),
+        json!("0x0"),
+        json!("latest"),
+        json!("pending"),
+        json!(max),
+        json!(wide),
+        json!(hash),
+        json!(COUNTER),
+        json!([]),
+        json!([1e300, -1]),
+        json!({}),
+        json!({"blockHash": hash, "requireCanonical": true}),
+        json!({"fromBlock": "0x0", "toBlock": max}),
+        json!({"fromBlock": max, "toBlock": max}),
+        json!({"to": COUNTER, "gas": max, "gasPrice": wide, "value": wide}),
+        json!({"to": COUNTER, "from": world.sender(), "gas": "0x0", "maxFeePerGas": max}),
+        json!({"data": "0xfe", "from": world.sender(), "blobVersionedHashes": [blob]}),
+        json!({"to": COUNTER, "blobVersionedHashes": [blob], "authorizationList": [auth]}),
+        json!({"from": world.sender(), "authorizationList": [auth], "data": "0x60"}),
+        json!({"number": max, "time": max, "gasLimit": max, "baseFee": wide, "blobBaseFee": wide}),
+        json!({"time": "0x0", "number": "0x0", "blobBaseFee": "0x5", "blockHash": {"0x1": wide}}),
+        json!({COUNTER.to_string(): {"balance": wide, "nonce": max, "code": "0xef"}}),
+        json!({COUNTER.to_string(): [wide]}),
+    ];
+    let mut asked = Vec::new();
+    for method in world.methods.method_names() {
+        // Waits for a block that nobody builds.
+        if method == "eth_sendRawTransactionSync" {
+            continue;
+        }
+        for first in &junk {
+            asked.push((method, json!([first])));
+            for second in &junk {
+                asked.push((method, json!([first, second])));
+            }
+        }
+    }
+    for method in ["eth_call", "eth_estimateGas", "eth_createAccessList"] {
+        for (call, state) in junk.iter().flat_map(|call| junk.iter().map(move |it| (call, it))) {
+            asked.push((method, json!([call, "latest", state])));
+            asked.push((method, json!([call, "pending", null, state])));
+        }
+    }
+    for (method, params) in asked {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let (answer, _) = world.methods.raw_json_request(&request.to_string(), 1).await.unwrap();
+        let answer: Value = serde_json::from_str(answer.get()).unwrap();
+        // A fault would mean that the caller's junk was taken for ours.
+        assert_ne!(answer["error"]["code"], -32_603, "{request}: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn limits_hold() {
     let world =

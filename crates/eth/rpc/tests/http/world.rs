@@ -21,6 +21,7 @@ use ethrex_types::{
     ChainSpec, Genesis, GenesisAccount, PooledTx,
     alloy_consensus::{SignableTransaction, TxEip1559},
 };
+use jsonrpsee::Methods;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -40,6 +41,8 @@ pub(crate) struct World {
     pub(crate) chain: Chain,
     pub(crate) pool: Pool,
     pub(crate) address: SocketAddr,
+    /// The same methods without the socket.
+    pub(crate) methods: Methods,
     pub(crate) stop: CancellationToken,
     pub(crate) running: Option<Running>,
     wallet: PrivateKeySigner,
@@ -62,16 +65,17 @@ impl World {
         let pool = Pool::open(spec, rules, config, Arc::new(NoJournal), head, state).unwrap();
         let context =
             Context::new(chain.clone(), pool.clone(), ApiConfig::standard("ethrex/test".into()));
+        let methods = modules(&context);
         let stop = CancellationToken::new();
         let running = Server::new(change(ServerConfig::loopback(0)))
-            .add(modules(&context))
+            .add(methods.clone())
             .unwrap()
             .route(beacon::routes(&context))
             .start(stop.clone())
             .await
             .unwrap();
         let address = running.address();
-        Self { chain, pool, address, stop, running: Some(running), wallet }
+        Self { chain, pool, address, methods, stop, running: Some(running), wallet }
     }
 
     pub(crate) fn sender(&self) -> Address {

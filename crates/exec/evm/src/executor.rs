@@ -27,6 +27,7 @@ use revm::{
 
 use crate::{
     db::{Accesses, Fault, StateDb},
+    deposits,
     diff::state_diff,
     evm::RulesEvm,
     rules::TxRules,
@@ -81,6 +82,9 @@ pub enum SystemCallFailed {
     /// The contract has no code although its fork is active (EIP-7002, EIP-7251).
     #[error("system contract {0} has no code")]
     NoCode(Address),
+    /// A deposit event is not laid out as the deposit contract does it (EIP-6110).
+    #[error("deposit event has an invalid layout")]
+    DepositLayout,
     /// The call or the decoding of its result failed.
     #[error(transparent)]
     Failed(BlockValidationError),
@@ -215,6 +219,11 @@ impl<'a> BlockExecutor<'a> {
         if self.prague {
             self.require_code(eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS)?;
             self.require_code(eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS)?;
+            if let Some(contract) = self.inner.spec.0.deposit_contract()
+                && !deposits::are_well_formed(contract, self.receipts())
+            {
+                return Err(RunError::Invalid(SystemCallFailed::DepositLayout));
+            }
         }
         let (evm, result) =
             self.inner.finish().map_err(|error| system_call_error(error, &self.fault))?;

@@ -2,6 +2,7 @@
 
 pub mod call;
 mod db;
+mod deposits;
 mod diff;
 mod evm;
 pub mod executor;

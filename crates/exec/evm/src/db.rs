@@ -101,7 +101,8 @@ impl Database for StateDb<'_> {
             code.and_then(|code| code.ok_or(StateError::Missing(Missing::Code(code_hash)))),
         )?;
         self.accesses.codes.insert(code_hash, code.clone());
-        Ok(Bytecode::new_raw(code))
+        // What begins like a delegation and is none (EIP-7702) runs as code, whose first byte is invalid.
+        Ok(Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code)))
     }
 
     fn storage(&mut self, address: Address, key: StorageKey) -> Result<StorageValue, ReadFault> {

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types_eth::Filter;
-use alloy_sol_types::SolEvent;
+use alloy_sol_types::{SolCall, SolEvent};
 use ethrex_deploy::{DeployConfig, deploy_once, dev, embedded_l2_genesis};
 use ethrex_l1::{Client, Contracts, Policy, Settlement};
 use ethrex_protocol::{
@@ -14,6 +14,7 @@ use ethrex_protocol::{
     contracts::{
         CommonBridge::{self, PrivilegedTxSent, WithdrawalClaimed},
         CommonBridgeL2::{self, WithdrawalInitiated},
+        Timelock,
     },
     deposit::PrivilegedMessage,
     messages::{self, L1Message},
@@ -30,6 +31,8 @@ use crate::{
 
 /// Longest time that [`World::until`] waits.
 const PATIENCE: u64 = 120;
+/// A second, and a moment in which what starts with it comes to its end: nothing is under way when one looks.
+const SECOND: Duration = Duration::from_millis(1_001);
 /// Time between two looks of [`World::reach`].
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -208,6 +211,25 @@ impl World {
         user.call(self.l1.chain(), self.l1.pool(), self.contracts.bridge, amount, &call)
     }
 
+    /// Sends a message to L2 that calls a contract there in the user's name.
+    pub fn message(&self, user: &User, to: Address, value: U256, data: Bytes) -> B256 {
+        let values = CommonBridge::SendValues { to, gasLimit: U256::from(100_000), value, data };
+        let call = CommonBridge::sendToL2Call { sendValues: values };
+        let bridge = self.contracts.bridge;
+        user.call(self.l1.chain(), self.l1.pool(), bridge, U256::ZERO, &call)
+    }
+
+    /// Calls the proposer as the security council.
+    pub fn govern(&self, call: &impl SolCall) -> B256 {
+        let call = Timelock::emergencyExecuteCall {
+            target: self.contracts.on_chain_proposer,
+            value: U256::ZERO,
+            data: call.abi_encode().into(),
+        };
+        let timelock = self.contracts.timelock;
+        self.user(0).call(self.l1.chain(), self.l1.pool(), timelock, U256::ZERO, &call)
+    }
+
     /// Sends a transaction on L2.
     ///
     /// # Errors
@@ -354,6 +376,27 @@ impl World {
         self.batches().last().map_or(0, |row| row.batch.last_block.0)
     }
 
+    /// Number of the batch that holds a transaction of L2.
+    ///
+    /// # Panics
+    /// If it is in none.
+    #[must_use]
+    pub fn batch_of(&self, tx: B256) -> u64 {
+        let node = self.node();
+        let place = node.chain.storage().tx_location(tx).expect("the database answers");
+        let height = L2Height(place.expect("the transaction is published").block.number);
+        let row = node.store.batch_of_block(height).expect("the store can be read");
+        row.expect("the block is in a batch").batch.number.0
+    }
+
+    /// Whether a message of L1 waits for longer than the bridge allows.
+    ///
+    /// # Panics
+    /// If L1 does not even answer the observer.
+    pub async fn has_expired(&self) -> bool {
+        self.settlement().has_expired_privileged().await.expect("the observer is answered")
+    }
+
     /// Whether L1 has every stored batch.
     #[must_use]
     pub fn all_committed(&self) -> bool {
@@ -377,7 +420,7 @@ impl World {
     /// If a task of the node ends, or something does not hold.
     pub async fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(SECOND).await;
             self.l1.mine();
             self.check().await;
         }
@@ -417,7 +460,7 @@ impl World {
     /// If none does.
     pub async fn failure(&mut self) -> (&'static str, String) {
         for _ in 0..PATIENCE {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(SECOND).await;
             self.l1.mine();
             let node = self.node.as_mut().expect("a node runs");
             if let Some(failure) = node.failure().await {

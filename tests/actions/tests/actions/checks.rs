@@ -33,7 +33,7 @@ impl Rules for Disagreeing {
     fn admit(&self, tx: &Tx) -> Result<(), Rejected> {
         if tx.gas_limit() == POISON {
             let before = self.asked.fetch_add(1, Ordering::Relaxed);
-            if before > 0 && before % 2 == 0 {
+            if before > 0 && before.is_multiple_of(2) {
                 return Err(Rejected::UnsupportedType);
             }
         }

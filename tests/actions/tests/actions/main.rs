@@ -1,7 +1,10 @@
 //! The safety net of settlement: what may happen to a rollup, and that nothing is lost or done twice.
 
 mod checks;
+mod histories;
 mod l1;
+mod limits;
+mod operators;
 mod proving;
 mod restarts;
 mod walk;

@@ -180,8 +180,7 @@ fn run_block(ledger: &mut Ledger, index: usize, block: &FixtureBlock) -> Result<
 const REASONS: [(&str, &[&str]); 30] = [
     ("BlockException.INCORRECT_EXCESS_BLOB_GAS", &["ExcessBlobGas"]),
     ("BlockException.INVALID_REQUESTS", &["requests hash"]),
-    // A log that only looks like a deposit gives another list of requests than the header's empty one.
-    ("BlockException.INVALID_DEPOSIT_EVENT_LAYOUT", &["deposit event"]),
+    ("BlockException.INVALID_DEPOSIT_EVENT_LAYOUT", &["DepositLayout"]),
     ("BlockException.RLP_STRUCTURES_ENCODING", &["Encoding"]),
     ("BlockException.SYSTEM_CONTRACT_CALL_FAILED", &["SystemCall"]),
     ("BlockException.SYSTEM_CONTRACT_EMPTY", &["SystemCall"]),

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use ethrex_chain::{Chain, ChainError};
 use ethrex_rpc::{ApiConfig, Context, Running, Server, ServerConfig};
-use ethrex_stf::Rules;
+use ethrex_stf::{Rules, check_genesis};
 use ethrex_storage::Storage;
 use ethrex_txpool::{Pool, PoolConfig};
 use ethrex_types::ChainSpec;
@@ -12,7 +12,6 @@ use eyre::{Context as _, Result, eyre};
 
 use crate::{
     config::{ChainConfig, Cors, HttpConfig},
-    journal::StorageJournal,
     tasks::Tasks,
 };
 
@@ -42,6 +41,7 @@ impl OpenChain {
     ) -> Result<Self> {
         ethrex_types::crypto::install();
         let spec = ChainSpec::new(config.genesis.clone())?;
+        check_genesis(&spec)?;
         let storage = match at {
             At::Disk(path) => Storage::open(path, &spec),
             At::Memory => Storage::memory(&spec),
@@ -55,7 +55,7 @@ impl OpenChain {
             spec,
             rules,
             limits(PoolConfig { max_txs: config.mempool_size, ..PoolConfig::standard() }),
-            Arc::new(StorageJournal(storage)),
+            Arc::new(storage),
             head,
             Arc::new(state),
         )?;

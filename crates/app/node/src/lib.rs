@@ -5,7 +5,6 @@ pub mod config;
 pub mod dev;
 pub mod info;
 mod inputs;
-mod journal;
 mod l1;
 mod link;
 mod prover;

@@ -80,20 +80,21 @@ impl Deposits {
 
     /// L1 blocks above `to` are gone; their messages come again, perhaps others.
     ///
+    /// Says whether built blocks that nobody has seen yet hold one of them: these must be dropped, or the message would be
+    /// executed there and again when it comes back.
+    ///
     /// # Errors
     /// If one of them is in a published block.
-    pub fn reorganised(&mut self, to: u64) -> Result<(), DepositError> {
+    pub fn reorganised(&mut self, to: u64) -> Result<bool, DepositError> {
         if let Some((id, _)) = self.executed.iter().find(|(_, block)| **block > to) {
             return Err(DepositError::ExecutedMessageGone(*id));
         }
         let gone: Vec<u64> =
             self.queue.iter().filter(|(_, q)| q.l1_block > to).map(|(id, _)| *id).collect();
-        if let Some(first) = gone.first() {
-            self.queue.retain(|id, _| id < first);
-            self.next_from_l1 = *first;
-            self.next_for_block = self.next_for_block.min(*first);
-        }
-        Ok(())
+        let Some(first) = gone.first() else { return Ok(false) };
+        self.queue.retain(|id, _| id < first);
+        self.next_from_l1 = *first;
+        Ok(*first < self.next_for_block)
     }
 
     /// Messages for the block being built, in order, at most `limit`.
@@ -188,7 +189,22 @@ mod tests {
         let mut deposits = Deposits::resume(0);
         deposits.push(message(0), 5).unwrap();
         deposits.push(message(1), 6).unwrap();
-        deposits.reorganised(5).unwrap();
+        assert_eq!(deposits.reorganised(5), Ok(false));
+        assert_eq!(ids(&deposits), [0]);
+        deposits.push(message(1), 7).unwrap();
+        assert_eq!(ids(&deposits), [0, 1]);
+    }
+
+    #[test]
+    fn a_reorganisation_of_a_message_in_an_unpublished_block_drops_that_block() {
+        let mut deposits = Deposits::resume(0);
+        for id in 0..3 {
+            deposits.push(message(id), 5 + id).unwrap();
+        }
+        deposits.built(2);
+        assert_eq!(deposits.reorganised(6), Ok(false), "message 2 is in no block yet");
+        assert_eq!(deposits.reorganised(5), Ok(true));
+        deposits.dropped();
         assert_eq!(ids(&deposits), [0]);
         deposits.push(message(1), 7).unwrap();
         assert_eq!(ids(&deposits), [0, 1]);

@@ -120,6 +120,8 @@ struct Built {
     parent: SealedHeader,
     attributes: BlockAttributes,
     filled: Filled,
+    /// The messages of L1 that it executes.
+    messages: Vec<PrivilegedMessage>,
 }
 
 /// `None` where the block it stood on was dropped meanwhile.
@@ -150,7 +152,7 @@ impl Sequencer {
         }
     }
 
-    fn on_l1(&mut self, update: Update<PrivilegedTxSent>) -> Result<(), SequencerError> {
+    async fn on_l1(&mut self, update: Update<PrivilegedTxSent>) -> Result<(), SequencerError> {
         match self.inbox.take(update)? {
             News::Arrived(messages) => {
                 for (message, l1_block) in messages {
@@ -166,9 +168,29 @@ impl Sequencer {
             }
             News::Reorganised { to } => {
                 tracing::warn!(to, "L1 was reorganised; reading its messages again");
-                self.deposits.reorganised(to)?;
+                if self.deposits.reorganised(to)? {
+                    self.drop_unpublished().await?;
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Drops every block that is not published: L1 took back a message that one of them holds.
+    async fn drop_unpublished(&mut self) -> Result<(), SequencerError> {
+        if let Some(oldest) = self.pipeline.oldest_pending() {
+            self.pipeline.failed(oldest);
+            self.checking.clear();
+            self.forget(oldest).await?;
+        }
+        self.deposits.dropped();
+        Ok(())
+    }
+
+    /// Deletes a block and all built on it.
+    async fn forget(&self, hash: B256) -> Result<(), SequencerError> {
+        let storage = self.chain.storage().clone();
+        tokio::task::spawn_blocking(move || storage.drop_block(hash)).await??;
         Ok(())
     }
 
@@ -180,7 +202,7 @@ impl Sequencer {
         let messages: Vec<PrivilegedMessage> =
             self.deposits.next(ethrex_protocol::constants::PRIVILEGED_TX_BUDGET).cloned().collect();
         tokio::task::spawn_blocking(move || {
-            let built = build(&chain, &pool, &config, tip, &messages, &set_aside);
+            let built = build(&chain, &pool, &config, tip, messages, &set_aside);
             match built {
                 Err(_) if !chain.storage().has_state(tip) => Ok(None),
                 built => built.map(Some),
@@ -193,10 +215,14 @@ impl Sequencer {
         let Some(built) = built.filter(|built| built.parent.hash() == self.pipeline.tip()) else {
             return Ok(());
         };
+        let block = built.prepared.block.sealed().clone();
+        // L1 may have taken back what it executes.
+        if !self.deposits.next(built.messages.len()).eq(&built.messages) {
+            return self.forget(block.hash()).await;
+        }
         if let Some(id) = built.filled.stuck_message {
             return Err(SequencerError::StuckMessage(id));
         }
-        let block = built.prepared.block.sealed().clone();
         let next = self.deposits.next_for_block() + built.filled.messages;
         self.deposits.built(next);
         self.pipeline.built(block.hash(), next);
@@ -295,7 +321,7 @@ fn build(
     pool: &Pool,
     config: &SequencerConfig,
     tip: B256,
-    messages: &[PrivilegedMessage],
+    mut messages: Vec<PrivilegedMessage>,
     set_aside: &HashSet<B256>,
 ) -> Result<Built, SequencerError> {
     let parent = chain.storage().header(tip)?.ok_or(BuildError::NoState(tip))?;
@@ -312,11 +338,16 @@ fn build(
     let prepared = chain.build(&parent, &attributes, |builder| {
         let base_fee = builder.context().header().base_fee_per_gas.unwrap_or_default();
         let mut best = pool.best(base_fee, None);
-        filled = fill(builder, messages, &mut best, set_aside, &config.fee_config)?;
+        filled = fill(builder, &messages, &mut best, set_aside, &config.fee_config)?;
         Ok(())
     })?;
+    // A gas limit that still grows towards the configured one may hold the message later.
+    if prepared.block.sealed().header().gas_limit < config.gas_limit {
+        filled.stuck_message = None;
+    }
     chain.store(&prepared)?;
-    Ok(Built { prepared, parent, attributes, filled })
+    messages.truncate(usize::try_from(filled.messages).unwrap_or(usize::MAX));
+    Ok(Built { prepared, parent, attributes, filled, messages })
 }
 
 fn unix_time() -> u64 {
@@ -371,7 +402,7 @@ pub async fn drive(
                 None => return Err(SequencerError::CheckerEnded),
             },
             update = l1.recv(), if l1_open && sequencer.deposits.has_room() => match update {
-                Some(update) => sequencer.on_l1(update)?,
+                Some(update) => sequencer.on_l1(update).await?,
                 None => l1_open = false,
             },
         }

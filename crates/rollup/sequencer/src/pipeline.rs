@@ -83,6 +83,12 @@ impl Pipeline {
         true
     }
 
+    /// The oldest block that is not published, on which all others stand.
+    #[must_use]
+    pub fn oldest_pending(&self) -> Option<B256> {
+        self.pending.front().map(|pending| pending.hash)
+    }
+
     /// Number of the first message that neither a published nor a pending block has executed, given the published chain's.
     #[must_use]
     pub fn next_message(&self, published: u64) -> u64 {

@@ -125,6 +125,31 @@ async fn a_deposit_read_and_not_yet_executed_may_still_move() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deposit_in_a_block_that_waits_for_its_check_may_still_move() {
+    let mut world = running(1).await;
+    let (alice, bob) = (world.user(3), world.user(4));
+    world.settings.checks.hold();
+    world.deposit(&alice, alice.address(), ether(1));
+    // Blocks with the message are built, and nobody has seen them.
+    world.pass(3).await;
+    assert_eq!(world.executed(), 0);
+    world.l1.reorganise(3, Reorged::Returned);
+    world.l1.drop_pool();
+    world.deposit(&bob, bob.address(), ether(2));
+    world.pass(1).await;
+    world.deposit(&alice, alice.address(), ether(1));
+    world.pass(3).await;
+    world.settings.checks.release();
+    world.until("both are credited", |world| world.executed() == 2).await;
+    assert_eq!(world.balance(alice.address()), ether(1));
+    assert_eq!(world.balance(bob.address()), ether(2));
+    let committed = world.committed();
+    world.until("and committed", |world| world.committed() == committed + 3).await;
+    world.check().await;
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reorganisation_that_takes_an_executed_deposit_away_stops_the_sequencer() {
     let mut world = running(1).await;
     let alice = world.user(3);

@@ -42,7 +42,15 @@ pub enum GenesisError {
     /// The chain id is zero.
     #[error("genesis config: chainId must not be 0")]
     NoChainId,
+    /// The blob parameters from a fork on are such that no blob fee can be computed.
+    #[error(
+        "genesis config: blobSchedule from {0:?} on: want 1 <= max <= {MAX_BLOBS}, target <= max, baseFeeUpdateFraction >= 1"
+    )]
+    BlobSchedule(Fork),
 }
+
+/// Blobs per block at most: far more than a network can carry, and far too few for blob gas to overflow.
+pub const MAX_BLOBS: u64 = 1 << 16;
 
 /// The forks activated by timestamp, in order.
 const TIMED: [Fork; 10] = [
@@ -62,7 +70,7 @@ impl ChainSpec {
     /// Checks a genesis file and makes it a chain.
     ///
     /// # Errors
-    /// If the chain id is zero, or the timestamp forks up to Osaka are out of order.
+    /// If the chain id is zero, the timestamp forks up to Osaka are out of order, or blob parameters make no sense.
     pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
         if genesis.config.chain_id == 0 {
             return Err(GenesisError::NoChainId);
@@ -75,6 +83,15 @@ impl ChainSpec {
             if time(later).is_some_and(|later| time(earlier).is_none_or(|earlier| earlier > later))
             {
                 return Err(GenesisError::ForkOrder { earlier, later });
+            }
+        }
+        // Parameters change at forks only.
+        for fork in TIMED {
+            let since = spec.ethereum_fork_activation(fork).as_timestamp();
+            if let Some(params) = since.and_then(|since| spec.blob_params_at(since))
+                && !is_usable(&params)
+            {
+                return Err(GenesisError::BlobSchedule(fork));
             }
         }
         Ok(spec)
@@ -245,6 +262,13 @@ impl EthereumHardforks for ChainSpec {
     }
 }
 
+/// Whether blob fees can be computed with these parameters: EIP-7918 divides by the maximum, EIP-4844 by the fraction.
+fn is_usable(params: &BlobParams) -> bool {
+    (1..=MAX_BLOBS).contains(&params.max_blob_count)
+        && params.target_blob_count <= params.max_blob_count
+        && params.update_fraction > 0
+}
+
 /// The merge: by block where the config names one, from the start where the terminal difficulty is zero.
 fn paris(config: &alloy_genesis::ChainConfig) -> ForkCondition {
     let Some(total_difficulty) = config.terminal_total_difficulty else {
@@ -318,6 +342,28 @@ mod tests {
         );
         let skipped = serde_json::json!({ "chainId": 1, "shanghaiTime": 0, "pragueTime": 5 });
         assert!(spec(skipped).is_err());
+    }
+
+    #[test]
+    fn blob_parameters_that_allow_no_fee_are_refused() {
+        let with = |target: u64, max: u64, fraction: u64| {
+            spec(serde_json::json!({
+                "chainId": 7, "shanghaiTime": 0, "cancunTime": 0, "pragueTime": 0, "osakaTime": 5,
+                "blobSchedule": {
+                    "osaka": { "target": target, "max": max, "baseFeeUpdateFraction": fraction },
+                },
+            }))
+        };
+        assert!(with(6, 9, 5_007_716).is_ok());
+        assert!(with(9, 9, 1).is_ok());
+        for (target, max, fraction) in [(0, 0, 1), (10, 9, 1), (6, 9, 0), (6, u64::MAX, 1)] {
+            let refused = with(target, max, fraction).unwrap_err();
+            assert_eq!(
+                refused,
+                GenesisError::BlobSchedule(Fork::Osaka),
+                "{target} {max} {fraction}"
+            );
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod execute;
+pub mod genesis;
 pub mod header;
 pub mod rules;
 pub mod verdict;
@@ -9,6 +10,7 @@ pub mod verdict;
 pub use build::{BlockAttributes, BlockBuilder, BuildContext, BuiltBlock, NotIncluded};
 pub use ethrex_evm::{Accesses, InvalidTx, RunError};
 pub use execute::{Executed, check_body, commit_receipts, execute};
+pub use genesis::{UnusableGenesis, check_genesis};
 pub use header::{check_header, next_base_fee, next_excess_blob_gas};
 pub use rules::{Ethereum, Rejected, Rules};
 pub use verdict::InvalidBlock;

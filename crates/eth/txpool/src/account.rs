@@ -71,7 +71,8 @@ impl Account {
 
     fn recount(&mut self) {
         (self.ready, self.spent) = (0, U256::ZERO);
-        for (expected, (nonce, tx)) in (self.nonce..).zip(&self.txs) {
+        // In this order the range is not asked for a nonce after the last one there is.
+        for ((nonce, tx), expected) in self.txs.iter().zip(self.nonce..) {
             let spent = self.spent.saturating_add(tx.cost());
             if *nonce != expected || spent > self.balance {
                 break;

@@ -6,7 +6,7 @@ use alloy_eips::{
 };
 use ethrex_stf::Rules;
 use ethrex_types::{
-    AccountInfo, ChainSpec, Fork, PooledTx, StateReader, Tx,
+    AccountInfo, ChainSpec, Fork, Missing, PooledTx, StateError, StateReader, Tx,
     account::KECCAK_EMPTY,
     alloy_consensus::{Transaction, Typed2718},
 };
@@ -142,7 +142,9 @@ pub(crate) fn check_sender(
     state: &dyn StateReader,
 ) -> Result<(), AddError> {
     if info.code_hash != KECCAK_EMPTY {
-        let code = state.code(info.code_hash)?.unwrap_or_default();
+        // The account names this code: its absence is a hole in the state and never "no code".
+        let missing = StateError::Missing(Missing::Code(info.code_hash));
+        let code = state.code(info.code_hash)?.ok_or(missing)?;
         let delegated = code.len() == 23 && code.starts_with(&EIP7702_DELEGATION_DESIGNATOR);
         if !delegated && !code.is_empty() {
             return Err(Refused::SenderHasCode { address: tx.sender(), len: code.len() }.into());

@@ -147,6 +147,10 @@ impl Pool {
                 return Err(fault.into());
             }
             self.forget(&displaced);
+            // It may have been mined or displaced while it was written: then its row came after its deletion.
+            if self.get(hash).is_none() {
+                self.forget(&[tx]);
+            }
             Ok(hash)
         });
         metrics::offered(match &result {
@@ -180,9 +184,16 @@ impl Pool {
         reorged: Vec<Tx>,
     ) -> Result<(), StateError> {
         let head = Head::after(&self.shared.spec, header);
+        let senders: Vec<_> = self.shared.inner.read().accounts.keys().copied().collect();
+        // Read without the lock: there may be thousands.
+        let known = senders
+            .into_iter()
+            .map(|sender| Ok((sender, state.account(sender)?.unwrap_or_default())))
+            .collect::<Result<HashMap<_, _>, StateError>>()?;
         let dropped = {
+            let lifetime = self.shared.config.waiting_lifetime;
             let mut inner = self.shared.inner.write();
-            inner.refresh(head, state, &self.shared.spec, self.shared.config.waiting_lifetime)?
+            inner.refresh(head, state, &known, &self.shared.spec, lifetime)?
         };
         self.forget(&dropped);
         for tx in reorged {
@@ -502,6 +513,9 @@ impl Inner {
         let mut cheapest = self.by_price.iter();
         while full(self, victims.len(), bytes) {
             let Some(candidate) = cheapest.next() else { return Err(Refused::Full) };
+            if gone.contains(&candidate.hash) {
+                continue;
+            }
             if !price.outbids(candidate) {
                 return Err(Refused::Underpriced);
             }
@@ -525,26 +539,32 @@ impl Inner {
         Ok(victims)
     }
 
-    /// Moves to a new head; returns what can no longer be mined or has waited too long.
+    /// Moves to a new head; returns what can no longer be mined or has waited too long. `known` are accounts in the new state.
     fn refresh(
         &mut self,
         head: Head,
         state: Arc<dyn StateReader>,
+        known: &HashMap<Address, AccountInfo>,
         spec: &ChainSpec,
         lifetime: std::time::Duration,
     ) -> Result<Vec<Arc<PoolTx>>, StateError> {
-        // All reads first, so that a fault changes nothing.
-        let infos = self
-            .accounts
-            .keys()
-            .map(|sender| Ok((*sender, state.account(*sender)?.unwrap_or_default())))
-            .collect::<Result<Vec<_>, StateError>>()?;
+        // All reads first, so that a fault changes nothing. Only who has come meanwhile is not known.
+        let info = |sender| match known.get(sender) {
+            Some(info) => Ok((*sender, *info)),
+            None => Ok((*sender, state.account(*sender)?.unwrap_or_default())),
+        };
+        let infos = self.accounts.keys().map(info).collect::<Result<Vec<_>, StateError>>()?;
+        // What was checked for a block like the next one need not be checked again.
+        let alike = head.fork == self.head.fork
+            && head.gas_limit >= self.head.gas_limit
+            && spec.blob_params_at(head.next_timestamp)
+                == spec.blob_params_at(self.head.next_timestamp);
         let mut left = Vec::new();
         for (sender, info) in infos {
             let account = self.accounts.get_mut(&sender).expect("its key was just listed");
-            left.extend(
-                account.refresh(info.nonce, info.balance, |tx| check_at(tx, spec, &head).is_ok()),
-            );
+            left.extend(account.refresh(info.nonce, info.balance, |tx| {
+                alike || check_at(tx, spec, &head).is_ok()
+            }));
         }
         for tx in &left {
             self.unindex(tx);

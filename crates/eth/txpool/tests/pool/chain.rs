@@ -52,6 +52,9 @@ impl State {
         self.codes.write().insert(hash, Bytes::copy_from_slice(code));
         self.change(address, |account| account.code_hash = hash);
     }
+    pub(crate) fn forget_codes(&self) {
+        self.codes.write().clear();
+    }
     pub(crate) fn nonce_of(&self, address: Address) -> u64 {
         self.account(address).unwrap().unwrap().nonce
     }
@@ -106,6 +109,41 @@ impl Journal for Memory {
     }
     fn load(&self) -> Result<Vec<(B256, Bytes)>, JournalError> {
         Ok(self.rows.lock().iter().map(|(hash, raw)| (*hash, raw.clone())).collect())
+    }
+}
+
+/// A journal during whose first write something happens.
+#[derive(Default)]
+pub(crate) struct MinedMeanwhile {
+    rows: Memory,
+    event: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl MinedMeanwhile {
+    pub(crate) fn on_put(&self, event: impl FnOnce() + Send + 'static) {
+        *self.event.lock() = Some(Box::new(event));
+    }
+}
+
+impl std::fmt::Debug for MinedMeanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.rows.fmt(f)
+    }
+}
+
+impl Journal for MinedMeanwhile {
+    fn put(&self, hash: B256, raw: &[u8]) -> Result<(), JournalError> {
+        let event = self.event.lock().take();
+        if let Some(event) = event {
+            event();
+        }
+        self.rows.put(hash, raw)
+    }
+    fn delete(&self, hashes: &[B256]) -> Result<(), JournalError> {
+        self.rows.delete(hashes)
+    }
+    fn load(&self) -> Result<Vec<(B256, Bytes)>, JournalError> {
+        self.rows.load()
     }
 }
 
@@ -168,7 +206,7 @@ pub(crate) fn spec() -> ChainSpec {
     ChainSpec::new(genesis).unwrap()
 }
 
-fn head() -> SealedHeader {
+pub(crate) fn head() -> SealedHeader {
     SealedHeader::new(Header {
         gas_limit: 30_000_000,
         base_fee_per_gas: Some(1_000_000_000),

@@ -5,10 +5,10 @@ mod chain;
 use std::sync::Arc;
 
 use alloy_primitives::U256;
-use chain::{Wallet, World};
+use chain::{MinedMeanwhile, State, Wallet, World};
 use ethrex_storage::Storage;
 use ethrex_txpool::{AddError, Journal, PoolConfig, Refused, Status};
-use ethrex_types::alloy_consensus::Transaction;
+use ethrex_types::alloy_consensus::{Transaction, TxEip1559};
 
 #[track_caller]
 fn refused(result: Result<alloy_primitives::B256, AddError>, message: &str) {
@@ -231,6 +231,61 @@ fn what_waits_makes_room_for_what_is_ready_whatever_it_offers() {
     let mut kept = vec![first, ready];
     kept.sort();
     assert_eq!(world.journal.hashes(), kept);
+}
+
+#[test]
+fn who_waits_does_not_pay_twice_for_room() {
+    let world = World::with(PoolConfig { max_bytes: 300, ..PoolConfig::standard() });
+    let (dear, cheap) = (world.wallet(1), world.wallet(2));
+    let offer = |fee: u128| move |tx: &mut TxEip1559| tx.max_fee_per_gas = fee * 1_000_000_000;
+    let ready = world.pool.add(dear.sign(offer(100), 0)).unwrap();
+    world.pool.add(dear.sign(offer(2), 2)).unwrap();
+    let long = cheap.sign(
+        |tx| {
+            offer(3)(tx);
+            tx.input = vec![0; 120].into();
+            tx.gas_limit = 30_000;
+        },
+        0,
+    );
+    refused(world.pool.add(long), "transaction underpriced");
+    assert!(world.pool.get(ready).is_some(), "its fee is higher than that of who wants the room");
+    assert_eq!(world.pool.status(), Status { ready: 1, waiting: 1 });
+}
+
+#[test]
+fn the_last_nonces_of_all_are_counted() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    world.state.nonce(wallet.address(), u64::MAX - 1);
+    world.pool.add(wallet.transfer(u64::MAX - 1)).unwrap();
+    world.advance();
+    assert_eq!(world.pool.pending_nonce(wallet.address()), Some(u64::MAX));
+}
+
+#[test]
+fn a_hole_in_the_state_is_no_account_without_code() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    world.state.code(wallet.address(), &[0]);
+    world.state.forget_codes();
+    assert!(matches!(world.pool.add(wallet.transfer(0)), Err(AddError::State(_))));
+}
+
+#[test]
+fn what_is_mined_while_it_is_written_leaves_the_journal() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    let journal = Arc::new(MinedMeanwhile::default());
+    let pool = world.on(Arc::<MinedMeanwhile>::clone(&journal));
+    let (state, address, miner) = (Arc::clone(&world.state), wallet.address(), pool.clone());
+    journal.on_put(move || {
+        state.raise_nonce(address);
+        miner.on_head(chain::head(), Arc::<State>::clone(&state), Vec::new()).unwrap();
+    });
+    pool.add(wallet.transfer(0)).unwrap();
+    assert_eq!(pool.status(), Status::default());
+    assert!(journal.load().unwrap().is_empty(), "a mined transaction needs no journal");
 }
 
 #[test]

@@ -294,9 +294,8 @@ mod tests {
     use super::*;
 
     fn spec(config: serde_json::Value) -> Result<ChainSpec, GenesisError> {
-        let mut genesis = Genesis::default();
-        genesis.config = serde_json::from_value(config).unwrap();
-        ChainSpec::new(genesis)
+        let config = serde_json::from_value(config).unwrap();
+        ChainSpec::new(Genesis { config, ..Genesis::default() })
     }
 
     fn timed() -> ChainSpec {

@@ -10,8 +10,9 @@ import {Messages} from "../lib/Messages.sol";
 /// @dev Lives behind the system proxy at 0x…ffff. Burned ETH accumulates at address zero.
 contract CommonBridgeL2 is ICommonBridgeL2 {
     /// @dev What a receiver of a deposit may spend. The deposit's gas is fixed on L1, and what this leaves must suffice
-    /// to send the ETH back, or a greedy receiver would lose it.
-    uint256 internal constant RECEIVER_GAS = 30_000;
+    /// to send the ETH back, or a greedy receiver would lose it: also as the very first message, and to an account that
+    /// delegates to code.
+    uint256 internal constant RECEIVER_GAS = 25_000;
 
     /// @inheritdoc ICommonBridgeL2
     /// @dev Burns the whole balance: also what a refused deposit has left here.

@@ -88,6 +88,20 @@ fn a_recipient_that_burns_all_its_gas_can_take_the_deposit_back_on_l1() {
 }
 
 #[test]
+fn a_recipient_that_delegates_to_greedy_code_can_take_the_deposit_back_on_l1() {
+    let endless_loop = bytes!("5b5f56");
+    let mut designator = vec![0xef, 0x01, 0x00];
+    designator.extend(CONTRACT);
+    let delegating =
+        GenesisAccount { code: Some(designator.into()), nonce: Some(1), ..GenesisAccount::default() };
+    let mut rollup = TestRollup::new([contract(endless_loop), (RECIPIENT, delegating)]);
+    let block = rollup.build([deposit(0, RECIPIENT, 1_000)]);
+    assert!(outcome(&block).0, "a deposit's gas suffices for the way back");
+    let sent = l1_messages(&block.receipts[0].logs).unwrap();
+    assert_eq!(sent, [L1Message::eth_withdrawal(RECIPIENT, U256::from(1_000), U256::from(1))]);
+}
+
+#[test]
 fn what_was_minted_for_a_call_that_fails_vanishes() {
     let mut rollup = TestRollup::default();
     let unknown_function = message(BRIDGE_L2, BRIDGE_L2, |message| {

@@ -61,14 +61,13 @@ pub(super) fn get_storage_values(
 /// The nonce; at `pending` with what the pool has ready.
 pub(super) fn get_transaction_count(context: &Context, args: &mut Args) -> Result<U64, RpcError> {
     let (address, block) = (args.required::<Address>()?, args.optional::<BlockId>()?);
-    let mined = context.state(block)?.account(address)?.unwrap_or_default().nonce;
-    let nonce = match block {
-        Some(BlockId::Number(BlockNumberOrTag::Pending)) => {
-            context.pool().pending_nonce(address).map_or(mined, |pending| pending.max(mined))
-        }
-        _ => mined,
+    let pending = match block {
+        Some(BlockId::Number(BlockNumberOrTag::Pending)) => context.pool().pending_nonce(address),
+        _ => None,
     };
-    Ok(U64::from(nonce))
+    // After the pool: what has left it meanwhile is in this state, so that the nonce never falls back.
+    let mined = context.state(block)?.account(address)?.unwrap_or_default().nonce;
+    Ok(U64::from(pending.map_or(mined, |pending| pending.max(mined))))
 }
 
 pub(super) fn get_proof(

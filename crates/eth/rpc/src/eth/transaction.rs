@@ -19,11 +19,13 @@ pub(super) fn get_by_hash(
     args: &mut Args,
 ) -> Result<Option<RpcTransaction>, RpcError> {
     let hash = args.required()?;
+    // Before the chain: a transaction that is mined meanwhile is found in one of the two.
+    let waiting = context.pool().get(hash);
     if let Some((block, index)) = context.mined(hash)? {
         return Ok(mined(&block, index));
     }
     let base_fee = context.pool().head().base_fee;
-    Ok(context.pool().get(hash).map(|tx| pending(&tx, base_fee)))
+    Ok(waiting.map(|tx| pending(&tx, base_fee)))
 }
 
 pub(super) fn get_by_index(
@@ -40,10 +42,11 @@ pub(super) fn get_raw_by_hash(
     args: &mut Args,
 ) -> Result<Option<Bytes>, RpcError> {
     let hash = args.required()?;
+    let waiting = context.pool().get(hash);
     if let Some((block, index)) = context.mined(hash)? {
         return Ok(raw(&block, index));
     }
-    Ok(context.pool().get(hash).map(|tx| tx.encode_pooled().into()))
+    Ok(waiting.map(|tx| tx.encode_pooled().into()))
 }
 
 pub(super) fn get_raw_by_index(

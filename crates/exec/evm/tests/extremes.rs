@@ -1,6 +1,5 @@
 //! A call may ask for anything: the answer is an outcome or a refusal, never a panic.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::unwrap_used, reason = "tests unwrap")]
 
 use alloy_eips::{
     eip2930::AccessList,

@@ -92,8 +92,11 @@ fn a_recipient_that_delegates_to_greedy_code_can_take_the_deposit_back_on_l1() {
     let endless_loop = bytes!("5b5f56");
     let mut designator = vec![0xef, 0x01, 0x00];
     designator.extend(CONTRACT);
-    let delegating =
-        GenesisAccount { code: Some(designator.into()), nonce: Some(1), ..GenesisAccount::default() };
+    let delegating = GenesisAccount {
+        code: Some(designator.into()),
+        nonce: Some(1),
+        ..GenesisAccount::default()
+    };
     let mut rollup = TestRollup::new([contract(endless_loop), (RECIPIENT, delegating)]);
     let block = rollup.build([deposit(0, RECIPIENT, 1_000)]);
     assert!(outcome(&block).0, "a deposit's gas suffices for the way back");

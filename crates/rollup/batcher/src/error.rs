@@ -23,7 +23,7 @@ pub enum Inconsistency {
     /// L1 lost batches that it had.
     #[error(
         "the store ends with batch {stored}, L1 with {committed}: batches were reverted on L1, or this is another L1; \
-         revert here too with `ethrex l2 revert-batch`"
+         is this the right --datadir for this L1?"
     )]
     L1Behind {
         /// The last batch on L1.

@@ -14,6 +14,12 @@ use ethrex_protocol::{
     constants::PRIVILEGED_TX_BUDGET,
 };
 
+/// Most bytes of witness in one batch; a single block may exceed it.
+///
+/// A prover reads its input as JSON, hex and at once: a batch of many blocks that each read much state would be more than it
+/// takes, and could never be proven.
+const MAX_WITNESS_LEN: usize = 64 * 1024 * 1024;
+
 /// What the machine knows of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facts {
@@ -26,6 +32,8 @@ pub(crate) struct Facts {
     pub(crate) privileged: usize,
     /// Gas it used.
     pub(crate) gas: u64,
+    /// Bytes of its witness.
+    pub(crate) witness_len: usize,
 }
 
 /// Consecutive blocks that form a batch.
@@ -67,6 +75,7 @@ struct Open {
     size: PayloadSize,
     privileged: usize,
     gas: u64,
+    witness_len: usize,
 }
 
 #[derive(Debug)]
@@ -112,12 +121,14 @@ impl Machine {
             size: PayloadSize::EMPTY,
             privileged: 0,
             gas: 0,
+            witness_len: 0,
         });
         let after = Open {
             last: block.height,
             size: before.size.with(block.block_len, block.fee_len),
             privileged: before.privileged + block.privileged,
             gas: before.gas.saturating_add(block.gas),
+            witness_len: before.witness_len.saturating_add(block.witness_len),
         };
         let full = if !after.size.fits() {
             Some("size")
@@ -125,6 +136,8 @@ impl Machine {
             Some("privileged")
         } else if after.gas > self.limits.gas && open.is_some() {
             Some("gas")
+        } else if after.witness_len > MAX_WITNESS_LEN && open.is_some() {
+            Some("witness")
         } else {
             None
         };
@@ -188,7 +201,14 @@ mod tests {
     }
 
     fn block(height: u64) -> Facts {
-        Facts { height: L2Height(height), block_len: 600, fee_len: 2, privileged: 0, gas: 10 }
+        Facts {
+            height: L2Height(height),
+            block_len: 600,
+            fee_len: 2,
+            privileged: 0,
+            gas: 10,
+            witness_len: 1_000,
+        }
     }
 
     fn machine() -> Machine {
@@ -270,6 +290,21 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_closes_before_its_witness_is_more_than_a_prover_takes() {
+        let greedy = |height| Facts { witness_len: MAX_WITNESS_LEN / 2, ..block(height) };
+        let mut machine = machine();
+        for height in 1..=3 {
+            machine.push(&greedy(height)).unwrap();
+        }
+        assert_eq!(closed(&machine), (1, 1, 2, "witness"));
+
+        let mut machine = Machine::new(LIMITS, secs(0), BatchNumber(1), L2Height(1));
+        machine.push(&Facts { witness_len: usize::MAX, ..block(1) }).unwrap();
+        machine.push(&block(2)).unwrap();
+        assert_eq!(closed(&machine), (1, 1, 1, "witness"), "a single block may have more");
+    }
+
+    #[test]
     fn a_block_that_fits_in_no_batch_is_named() {
         let error = machine().push(&Facts { block_len: MAX_PAYLOAD_LEN, ..block(1) }).unwrap_err();
         assert_eq!(error.height, L2Height(1));
@@ -286,7 +321,7 @@ mod tests {
             let head = L2Height(blocks.len() as u64);
             let fact = |height: L2Height| {
                 let (block_len, privileged, gas, _) = blocks[height.0 as usize - 1];
-                Facts { height, block_len, fee_len: 2, privileged, gas }
+                Facts { height, block_len, fee_len: 2, privileged, gas, witness_len: 0 }
             };
             let (mut number, mut next) = (1, 1);
             loop {

@@ -21,6 +21,8 @@ pub struct SourceBlock {
     pub receipts: Vec<Receipt>,
     /// The fee parameters it was executed with.
     pub fee_config: FeeConfig,
+    /// Bytes of the witness that proves it; 0 where there is none.
+    pub witness_len: usize,
 }
 
 impl SourceBlock {
@@ -32,6 +34,7 @@ impl SourceBlock {
             fee_len: self.fee_config.encoded_len(),
             privileged: transactions.iter().filter(|tx| tx.as_privileged().is_some()).count(),
             gas: self.block.header.gas_used,
+            witness_len: self.witness_len,
         }
     }
 }
@@ -79,7 +82,8 @@ impl CanonicalBlocks {
             return Ok(None);
         };
         let block = Block { header: header.into_inner(), body };
-        Ok(Some(SourceBlock { block, hash, receipts, fee_config: self.fee_config }))
+        let witness_len = self.storage.witness(hash)?.map_or(0, |witness| witness.len());
+        Ok(Some(SourceBlock { block, hash, receipts, fee_config: self.fee_config, witness_len }))
     }
 }
 

@@ -44,6 +44,7 @@ impl Chain {
             hash: sealed.hash(),
             receipts: vec![],
             fee_config: FeeConfig::default(),
+            witness_len: 0,
         };
         blocks.insert(number, source);
         sealed

@@ -53,6 +53,7 @@ impl Chain {
             hash: header.hash(),
             receipts: vec![],
             fee_config: FeeConfig::default(),
+            witness_len: 0,
         };
         blocks.insert(number, source);
         self.head.send_replace(header);

@@ -22,8 +22,9 @@ use crate::{
     secret::Secret,
 };
 
-/// Longest answer: the input of a batch, whose witness is hex.
-const MAX_RESPONSE_LEN: u64 = 512 * 1024 * 1024;
+/// Longest answer: the input of a batch, whose witness is hex. A batch closes at 64 MiB of witness, but a single block may have
+/// more: one of 30 million gas that does nothing but load contracts, 2,600 gas for 24 KiB each, has some 270 MiB.
+const MAX_RESPONSE_LEN: u64 = 1024 * 1024 * 1024;
 /// Longest exchange, connecting and waiting for the input included.
 const EXCHANGE_DEADLINE: Duration = Duration::from_secs(600);
 /// First wait after a coordinator did not answer; each further one is twice as long.

@@ -87,7 +87,9 @@ pub enum CoordinatorError {
     )]
     NoSecret(SocketAddr),
     /// The address is taken, or not ours.
-    #[error("the proof coordinator cannot listen on {address}")]
+    #[error(
+        "the proof coordinator cannot listen on {address}; choose another place with --proof-coordinator.addr and --proof-coordinator.port"
+    )]
     Listen {
         /// Where.
         address: SocketAddr,

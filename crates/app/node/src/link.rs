@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256, U256};
-use ethrex_l1::{L1Error, Reaction, Settlement};
+use ethrex_l1::{Contracts, L1Error, Reaction, Settlement};
 use ethrex_protocol::BatchNumber;
 use ethrex_store::{Identity, Store, StoreError};
 use ethrex_types::ChainSpec;
@@ -47,7 +47,7 @@ impl Checked {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     #[error("ask L1")]
-    L1(#[from] L1Error),
+    L1(#[source] L1Error),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
@@ -63,6 +63,18 @@ pub(crate) enum LinkError {
     )]
     OtherGenesis { address: Address, theirs: B256, ours: B256 },
     #[error(
+        "OnChainProposer {proposer} settles the bridge {theirs}, not {ours}; check --l1.bridge-address and --l1.on-chain-proposer-address"
+    )]
+    OtherBridge { proposer: Address, theirs: Address, ours: Address },
+    #[error(
+        "Timelock {timelock} commits to OnChainProposer {theirs}, not to {ours}; check --l1.timelock-address and --l1.on-chain-proposer-address"
+    )]
+    OtherProposer { timelock: Address, theirs: Address, ours: Address },
+    #[error(
+        "a contract on L1 does not answer as it should; are --l1.bridge-address, --l1.on-chain-proposer-address and --l1.timelock-address mixed up?"
+    )]
+    Contracts(#[source] L1Error),
+    #[error(
         "OnChainProposer {address} requires proofs of {required}, and this version makes none of them; deploy one that does not"
     )]
     ProofsRequired { address: Address, required: String },
@@ -72,6 +84,15 @@ pub(crate) enum LinkError {
     NotSequencer { account: Address, role: &'static str, timelock: Address, flag: &'static str },
     #[error("{account} ({role}) has no ETH on L1 to pay for transactions; fund it")]
     Unfunded { account: Address, role: &'static str },
+}
+
+impl From<L1Error> for LinkError {
+    fn from(error: L1Error) -> Self {
+        match error {
+            L1Error::ViewReverted { .. } | L1Error::Decode { .. } => Self::Contracts(error),
+            other => Self::L1(other),
+        }
+    }
 }
 
 impl LinkError {
@@ -86,7 +107,8 @@ impl Link {
         match self.check().await {
             Ok(checked) => Ok(Some(checked)),
             Err(error) if error.is_transient() => {
-                tracing::warn!(%error, "L1 does not answer; the L2 goes on and settles later");
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, source, "L1 does not answer; the L2 goes on and settles later");
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -126,6 +148,7 @@ impl Link {
                 return Err(LinkError::NoContract { what, address, chain_id, flag });
             }
         }
+        self.check_belonging(&contracts).await?;
         self.check_rollup(contracts.on_chain_proposer).await?;
         for (account, role, flag) in [
             (self.committer, "committer", "--committer.l1-private-key"),
@@ -146,6 +169,24 @@ impl Link {
         })?;
         let deployed_at = self.settlement.deployed_at().await?;
         Ok(Checked { deployed_at: u64::try_from(deployed_at).unwrap_or(0) })
+    }
+
+    /// Messages of another rollup's bridge would be executed here, and never be settled.
+    async fn check_belonging(&self, contracts: &Contracts) -> Result<(), LinkError> {
+        let &Contracts { timelock, on_chain_proposer, bridge } = contracts;
+        let theirs = self.settlement.proposer_of_timelock().await?;
+        if theirs != on_chain_proposer {
+            return Err(LinkError::OtherProposer { timelock, theirs, ours: on_chain_proposer });
+        }
+        let theirs = self.settlement.bridge_of_proposer().await?;
+        if theirs != bridge {
+            return Err(LinkError::OtherBridge {
+                proposer: on_chain_proposer,
+                theirs,
+                ours: bridge,
+            });
+        }
+        Ok(())
     }
 
     async fn check_rollup(&self, address: Address) -> Result<(), LinkError> {

@@ -203,8 +203,10 @@ impl<E: SolEvent> EventWatcher<E> {
             if head < number {
                 return Ok(None); // a node behind the others, or a reorganisation under way
             }
-            if self.hash_of(number).await? != Some(hash) {
-                return self.step_back().await.map(Some);
+            match self.hash_of(number).await? {
+                Some(found) if found == hash => {}
+                Some(_) => return self.step_back().await.map(Some),
+                None => return Ok(None), // one endpoint has two nodes, and this one is behind
             }
         }
         let Some(safe) = head.checked_sub(self.config.delay) else { return Ok(None) };
@@ -273,7 +275,11 @@ impl<E: SolEvent> EventWatcher<E> {
         let oldest = self.trail.front().map_or(self.next, |&(number, _)| number);
         let mut trail = self.trail.clone();
         while let Some((number, hash)) = trail.pop_back() {
-            if self.hash_of(number).await? == Some(hash) {
+            let Some(found) = self.hash_of(number).await? else {
+                // A node without this block says nothing about it; the next look may.
+                return Err(EventError::Inconsistent { from: number, to: number });
+            };
+            if found == hash {
                 trail.push_back((number, hash));
                 self.trail = trail;
                 self.next = number + 1;

@@ -92,6 +92,18 @@ impl Settlement {
         self.view(self.contracts.on_chain_proposer, &call, "read the rollup's chain id").await
     }
 
+    /// The bridge whose messages and withdrawals the proposer settles.
+    pub async fn bridge_of_proposer(&self) -> Result<Address, L1Error> {
+        let call = OnChainProposer::BRIDGECall {};
+        self.view(self.contracts.on_chain_proposer, &call, "read the proposer's bridge").await
+    }
+
+    /// The proposer that the Timelock passes commitments to.
+    pub async fn proposer_of_timelock(&self) -> Result<Address, L1Error> {
+        let call = Timelock::onChainProposerCall {};
+        self.view(self.contracts.timelock, &call, "read the proposer of the Timelock").await
+    }
+
     /// Whether the deployment requires proofs: RISC0, SP1, TDX.
     pub async fn required_proofs(&self) -> Result<[bool; 3], L1Error> {
         let proposer = self.contracts.on_chain_proposer;

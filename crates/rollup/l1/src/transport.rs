@@ -13,7 +13,7 @@ use std::{
 
 use alloy_json_rpc::{RequestPacket, ResponsePacket};
 use alloy_rpc_client::RpcClient;
-use alloy_transport::{BoxTransport, TransportError, TransportErrorKind, TransportFut};
+use alloy_transport::{BoxTransport, RpcError, TransportError, TransportErrorKind, TransportFut};
 use alloy_transport_http::Http;
 use tower::Service;
 use url::Url;
@@ -74,6 +74,7 @@ impl FallThrough {
                     return Ok(answer);
                 }
                 Err(error) => {
+                    let error = without_url(error);
                     metrics::endpoint_failed(index);
                     tracing::debug!(endpoint = index, %error, "an L1 endpoint did not answer");
                     last = Some(error);
@@ -81,6 +82,20 @@ impl FallThrough {
             }
         }
         Err(last.unwrap_or_else(|| TransportErrorKind::custom_str("no L1 endpoint")))
+    }
+}
+
+/// The URL of an endpoint often holds the key of whoever pays for it: errors are shown, so they must not.
+fn without_url(error: TransportError) -> TransportError {
+    match error {
+        RpcError::Transport(TransportErrorKind::Custom(error)) => {
+            let error = match error.downcast::<reqwest::Error>() {
+                Ok(http) => Box::new(http.without_url()),
+                Err(other) => other,
+            };
+            RpcError::Transport(TransportErrorKind::Custom(error))
+        }
+        other => other,
     }
 }
 
@@ -134,6 +149,15 @@ mod tests {
         let refused = client.send_raw(&vec![0xff].into()).await.unwrap();
         assert!(refused.is_err());
         assert!(second.sent().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_error_never_shows_the_key_in_an_endpoint() {
+        // Nothing listens on port 1.
+        let url = "http://user:hush@127.0.0.1:1/v3/hush?key=hush".parse().unwrap();
+        let error = Client::connect(&[url]).unwrap().head().await.unwrap_err();
+        let shown = format!("{error:?} {error} {:?}", std::error::Error::source(&error));
+        assert!(!shown.contains("hush"), "{shown}");
     }
 
     #[test]

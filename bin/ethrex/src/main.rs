@@ -12,6 +12,7 @@ use std::{
     future::Future,
     io::{self, IsTerminal},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::Parser;
@@ -83,11 +84,17 @@ where
     F: AsyncFnOnce(Shutdown) -> eyre::Result<()>,
 {
     let runtime = Runtime::new().wrap_err("start the async runtime")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let stop = shutdown().wrap_err("listen for signals")?;
         work(stop).await
-    })
+    });
+    // A proof under way may take hours more, and is made again by whoever runs next.
+    runtime.shutdown_timeout(LAST_WORK);
+    ended
 }
+
+/// How long work on threads may take to end after all tasks have: what writes to a disk is much shorter.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 type Shutdown = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 

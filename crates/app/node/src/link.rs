@@ -107,8 +107,7 @@ impl Link {
         match self.check().await {
             Ok(checked) => Ok(Some(checked)),
             Err(error) if error.is_transient() => {
-                let source = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, source, "L1 does not answer; the L2 goes on and settles later");
+                tracing::debug!(?error, "L1 does not answer");
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -121,6 +120,9 @@ impl Link {
         gate: watch::Sender<Option<Checked>>,
         stop: CancellationToken,
     ) -> Result<(), LinkError> {
+        if gate.borrow().is_none() {
+            tracing::warn!("L1 does not answer; the L2 goes on and settles later");
+        }
         while gate.borrow().is_none() {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),

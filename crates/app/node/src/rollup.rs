@@ -23,7 +23,7 @@ use ethrex_rules::Rollup;
 use ethrex_sequencer::{CheckOutcome, Checker, Inbox, Sequencer, SequencerConfig, resume};
 use ethrex_store::Store;
 use ethrex_txpool::PoolConfig;
-use eyre::Result;
+use eyre::{Result, ensure};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
@@ -272,6 +272,19 @@ impl OpenRollup {
         });
     }
 
+    /// Fails where the chain lacks blocks that the store has in a batch: whatever were built then would contradict L1.
+    fn check_same_age(&self) -> Result<()> {
+        let Some(last) = self.store.last_batch()? else { return Ok(()) };
+        let Some(row) = self.store.batch(last)? else { return Ok(()) };
+        let height = row.batch.last_block;
+        ensure!(
+            self.open.chain.storage().canonical_hash(height.0)? == Some(row.last_block_hash),
+            "the L2 chain in --datadir does not hold block {height}, the last of batch {last} in rollup.sqlite beside it: \
+             restore both from the same time, or remove both with `ethrex l2 removedb`"
+        );
+        Ok(())
+    }
+
     fn produce(
         &self,
         settings: &RollupSettings,
@@ -281,6 +294,7 @@ impl OpenRollup {
         tasks: &mut Tasks,
     ) -> Result<()> {
         let chain = self.open.chain.clone();
+        self.check_same_age()?;
         let machines = resume(&chain, &inbox)?;
         tracing::info!(
             head = chain.head().number,

@@ -71,13 +71,28 @@ pub async fn drive(
             Ok(()) = arrivals.changed() => tick.reset(),
         }
         arrivals.mark_unchanged();
-        let (chain, pool, recipient) = (chain.clone(), pool.clone(), timer.fee_recipient);
-        tokio::task::spawn_blocking(move || mine(&chain, &pool, recipient)).await??;
+        while !stop.is_cancelled() {
+            let (chain, pool, recipient) = (chain.clone(), pool.clone(), timer.fee_recipient);
+            let mined = tokio::task::spawn_blocking(move || mine(&chain, &pool, recipient));
+            match mined.await?? {
+                Room::Left => break,
+                Room::Full => {}
+            }
+        }
     }
 }
 
+/// Whether a block took everything that could go into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// It did.
+    Left,
+    /// Something waits for the next block, for lack of room in this one.
+    Full,
+}
+
 /// Builds, stores and publishes the next block.
-fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<(), DevError> {
+fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<Room, DevError> {
     let parent = chain.head();
     let attributes = BlockAttributes {
         timestamp: unix_time().max(parent.timestamp + 1),
@@ -89,6 +104,7 @@ fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<(), DevErr
         extra_data: Bytes::new(),
     };
     let mut blobs = Vec::new();
+    let mut room = Room::Left;
     let prepared = chain.build(&parent, &attributes, |builder| {
         let header = builder.context().header();
         let blob_fee = chain
@@ -97,10 +113,21 @@ fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<(), DevErr
             .zip(header.excess_blob_gas)
             .map(|(params, excess)| params.calc_blob_fee(excess));
         let mut best = pool.best(header.base_fee_per_gas.unwrap_or_default(), blob_fee);
-        while builder.gas_left() >= LEAST_TX_GAS {
-            let Some(tx) = best.next() else { break };
+        while let Some(tx) = best.next() {
+            if builder.gas_left() < LEAST_TX_GAS {
+                room = Room::Full;
+                break;
+            }
             match builder.push(tx.tx().clone(), tx.sender()) {
                 Ok(_) => blobs.extend(stored_blobs(&tx)),
+                Err(RunError::Invalid(
+                    NotIncluded::Invalid(InvalidTx::BlockFull { .. })
+                    | NotIncluded::Blobs(_)
+                    | NotIncluded::Size,
+                )) => {
+                    room = Room::Full;
+                    best.skip_sender();
+                }
                 Err(RunError::Invalid(NotIncluded::Invalid(InvalidTx::NonceTooLow { .. }))) => {}
                 Err(RunError::Invalid(_)) => best.skip_sender(),
                 Err(RunError::Fault(fault)) => return Err(fault),
@@ -124,7 +151,8 @@ fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<(), DevErr
     } else {
         tracing::debug!(number, "L1 block");
     }
-    Ok(())
+    // A block that took nothing will not be followed by one that does.
+    Ok(if transactions == 0 { Room::Left } else { room })
 }
 
 fn stored_blobs(tx: &Arc<PoolTx>) -> Vec<StoredBlob> {

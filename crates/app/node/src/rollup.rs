@@ -8,6 +8,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use ethrex_batcher::{Batcher, BatcherConfig, BatcherParts, CanonicalBlocks};
@@ -40,6 +41,9 @@ use crate::{
 
 /// Updates from L1 that wait for the sequencer at most; each holds the events of one look.
 const L1_UPDATES: usize = 64;
+
+/// How long the L2 waits for L1's first answer before it goes on without.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
 
 /// Runs a rollup with a development L1 beside it until `shutdown`.
 ///
@@ -215,8 +219,9 @@ impl OpenRollup {
             committer: committer.address(),
             proof_sender: settings.proofs.key.address(),
         };
-        // Contracts that are wrong stop the start; an L1 that is down does not.
-        let checked = link.look().await?;
+        // Contracts that are wrong stop the start; an L1 that is down or does not answer does not.
+        let first = tokio::time::timeout(FIRST_LOOK, link.look()).await;
+        let checked = first.unwrap_or(Ok(None))?;
         let (gate, ready) = watch::channel(checked);
         tasks.spawn("L1 check", |stop| link.watch(gate, stop));
 

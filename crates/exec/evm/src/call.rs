@@ -131,7 +131,7 @@ pub fn simulate(
     call: &Call,
     overrides: &Overrides,
 ) -> Result<CallOutcome, CallError> {
-    let overridden = Overridden { state, overrides };
+    let overridden = Overridden::new(state, overrides);
     let state: &dyn StateReader = if overrides.accounts.is_empty() { state } else { &overridden };
     let spec = ExecutorSpec(spec.clone());
     let mut env = block_env(&spec, header);
@@ -212,9 +212,24 @@ fn tx_env(chain_id: u64, call: &Call) -> TxEnv {
 struct Overridden<'a> {
     state: &'a dyn StateReader,
     overrides: &'a Overrides,
+    /// Hashes of replaced codes, by account: hashed once, however often a call looks them up.
+    code_hashes: BTreeMap<Address, B256>,
+    codes: BTreeMap<B256, &'a Bytes>,
 }
 
-impl Overridden<'_> {
+impl<'a> Overridden<'a> {
+    fn new(state: &'a dyn StateReader, overrides: &'a Overrides) -> Self {
+        let mut overridden =
+            Self { state, overrides, code_hashes: BTreeMap::new(), codes: BTreeMap::new() };
+        for (address, over) in &overrides.accounts {
+            let Some(code) = &over.code else { continue };
+            let hash = if code.is_empty() { KECCAK_EMPTY } else { keccak256(code) };
+            overridden.code_hashes.insert(*address, hash);
+            overridden.codes.insert(hash, code);
+        }
+        overridden
+    }
+
     fn of(&self, address: Address) -> Option<&AccountOverride> {
         self.overrides.accounts.get(&address)
     }
@@ -228,11 +243,7 @@ impl StateReader for Overridden<'_> {
         Ok(Some(AccountInfo {
             nonce: over.nonce.unwrap_or(account.nonce),
             balance: over.balance.unwrap_or(account.balance),
-            code_hash: match &over.code {
-                Some(code) if code.is_empty() => KECCAK_EMPTY,
-                Some(code) => keccak256(code),
-                None => account.code_hash,
-            },
+            code_hash: self.code_hashes.get(&address).copied().unwrap_or(account.code_hash),
         }))
     }
 
@@ -248,14 +259,8 @@ impl StateReader for Overridden<'_> {
     }
 
     fn code(&self, hash: B256) -> Result<Option<Bytes>, StateError> {
-        let replaced = self
-            .overrides
-            .accounts
-            .values()
-            .filter_map(|over| over.code.as_ref())
-            .find(|code| keccak256(code) == hash);
-        match replaced {
-            Some(code) => Ok(Some(code.clone())),
+        match self.codes.get(&hash) {
+            Some(code) => Ok(Some((*code).clone())),
             None => self.state.code(hash),
         }
     }

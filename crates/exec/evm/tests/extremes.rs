@@ -5,7 +5,7 @@ use alloy_eips::{
     eip2930::AccessList,
     eip7702::{Authorization, SignedAuthorization},
 };
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use ethrex_evm::{Call, CallError, EthereumTxRules, Overrides, call::AccountOverride, simulate};
 use ethrex_types::{AccountInfo, ChainSpec, Genesis, Header, StateError, StateReader};
 
@@ -97,6 +97,30 @@ fn variants(call: Call) -> [Call; 4] {
     };
     let set_code = Call { authorization_list: vec![authorization], ..call.clone() };
     [call, listed, blobs, set_code]
+}
+
+#[test]
+fn each_account_runs_the_code_that_replaces_its_own() {
+    let spec = spec(true);
+    let header = spec.genesis_header(B256::ZERO);
+    let other = Address::repeat_byte(3);
+    // EXTCODEHASH of the other account, MSTORE, RETURN.
+    let mut asks = vec![0x73];
+    asks.extend(other);
+    asks.extend([0x3f, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]);
+    // ADDRESS, MSTORE, RETURN.
+    let tells = vec![0x30, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3];
+    let account = |code: &[u8]| AccountOverride {
+        code: Some(Bytes::copy_from_slice(code)),
+        ..AccountOverride::default()
+    };
+    let overrides = Overrides { accounts: [(TO, account(&asks)), (other, account(&tells))].into() };
+    let run = |to| {
+        let call = Call { to: TxKind::Call(to), gas_limit: 100_000, ..Call::default() };
+        simulate(&spec, &EthereumTxRules, &header, &Empty, &call, &overrides).unwrap().output
+    };
+    assert_eq!(run(TO), Bytes::copy_from_slice(keccak256(&tells).as_slice()));
+    assert_eq!(run(other), Bytes::copy_from_slice(other.into_word().as_slice()));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The part of the beacon API that readers of blobs use, for a chain without a beacon node: slots are block numbers.
 
+use std::collections::HashSet;
+
 use alloy_primitives::{B256, Bytes, FixedBytes};
 use axum::{
     Json, Router,
@@ -8,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use ethrex_types::alloy_consensus::Transaction;
 use serde::Serialize;
 
 use crate::{Context, RpcError};
@@ -136,12 +139,24 @@ fn read_blobs(
         BlobBlock::Finalized => Some(finalized),
         BlobBlock::Genesis => Some(genesis),
     };
-    let Some(number) = number.filter(|number| *number <= context.chain().head().number) else {
+    let Some(number) = number else { return Ok(None) };
+    let Some(hash) = context.canonical(number)? else { return Ok(None) };
+    if matches!(block, BlobBlock::Hash(wanted) if *wanted != hash) {
         return Ok(None);
-    };
+    }
+    let Some(body) = storage.body(hash)? else { return Ok(None) };
+    // Blobs are kept by height, before their block is published: those of a block that never was must not appear.
+    let named: HashSet<B256> = body
+        .transactions
+        .iter()
+        .filter_map(|tx| tx.blob_versioned_hashes())
+        .flatten()
+        .copied()
+        .collect();
     let data = storage
         .blobs(number)?
         .into_iter()
+        .filter(|blob| named.contains(&blob.versioned_hash))
         .filter(|blob| wanted.is_empty() || wanted.contains(&blob.versioned_hash))
         .map(|blob| blob.data)
         .collect();

@@ -31,7 +31,8 @@ pub(super) struct Simulation<'a> {
     pub(super) header: Header,
     state: StateView,
     overrides: Overrides,
-    hashes: BTreeMap<u64, B256>,
+    /// Block hashes in place of the chain's; `None` where nothing of the block is overridden.
+    hashes: Option<BTreeMap<u64, B256>>,
 }
 
 impl<'a> Simulation<'a> {
@@ -39,15 +40,17 @@ impl<'a> Simulation<'a> {
     pub(super) fn read(context: &'a Context, args: &mut Args) -> Result<Self, RpcError> {
         let environment = context.environment(args.optional::<BlockId>()?)?;
         let overrides = args.optional::<StateOverride>()?.unwrap_or_default();
-        let block = args.optional::<BlockOverrides>()?.unwrap_or_default();
+        let block = args.optional::<BlockOverrides>()?;
         let mut header = environment.header;
-        override_header(context.chain().spec(), &mut header, &block)?;
+        if let Some(block) = &block {
+            override_header(context.chain().spec(), &mut header, block)?;
+        }
         Ok(Self {
             context,
             header,
             state: environment.state,
             overrides: state_overrides(overrides)?,
-            hashes: block.block_hash.unwrap_or_default(),
+            hashes: block.map(|block| block.block_hash.unwrap_or_default()),
         })
     }
 
@@ -106,8 +109,8 @@ impl<'a> Simulation<'a> {
     /// Runs a call; a refusal by the EVM is the inner error.
     pub(super) fn try_run(&self, call: &Call) -> Result<Result<CallOutcome, CallError>, RpcError> {
         let chain = self.context.chain();
-        let hashed = WithHashes { state: &self.state, hashes: &self.hashes };
-        let state: &dyn StateReader = if self.hashes.is_empty() { &self.state } else { &hashed };
+        let hashed = self.hashes.as_ref().map(|hashes| WithHashes { state: &self.state, hashes });
+        let state = hashed.as_ref().map_or(&self.state as &dyn StateReader, |hashed| hashed);
         let rules = chain.rules().as_ref();
         match simulate(chain.spec(), rules, &self.header, state, call, &self.overrides) {
             Err(CallError::Fault(fault)) => Err(fault.into()),

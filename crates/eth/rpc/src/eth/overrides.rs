@@ -101,7 +101,8 @@ fn excess_for(spec: &ChainSpec, timestamp: u64, fee: U256) -> Option<u64> {
     (params.calc_blob_fee(low) == fee).then_some(low)
 }
 
-/// A state whose `BLOCKHASH` answers some numbers differently.
+/// A state as a block at another height sees it: `BLOCKHASH` answers some numbers differently, and zero for those that no
+/// block has.
 pub(super) struct WithHashes<'a> {
     pub(super) state: &'a dyn StateReader,
     pub(super) hashes: &'a BTreeMap<u64, B256>,
@@ -123,7 +124,7 @@ impl StateReader for WithHashes<'_> {
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StateError> {
         match self.hashes.get(&number) {
             Some(hash) => Ok(Some(*hash)),
-            None => self.state.block_hash(number),
+            None => Ok(Some(self.state.block_hash(number)?.unwrap_or_default())),
         }
     }
 }

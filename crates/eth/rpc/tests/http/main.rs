@@ -232,6 +232,13 @@ async fn calls_run_on_the_state_and_its_overrides() {
     assert_eq!(world.get("eth_call", number).await, word(1234));
     let pending = json!([{"to": COUNTER}, "pending", code]);
     assert_eq!(world.get("eth_call", pending).await, word(2));
+    // BLOCKHASH of NUMBER - 1, MSTORE, RETURN.
+    let code = json!({COUNTER.to_string(): {"code": "0x60014303405f5260205ff3"}});
+    let hash = json!([{"to": COUNTER}, "latest", code, {"number": "0x1"}]);
+    let genesis = world.get("eth_getBlockByNumber", json!(["0x0", false])).await;
+    assert_eq!(world.get("eth_call", hash).await, genesis["hash"]);
+    let unknown = json!([{"to": COUNTER}, "latest", code, {"number": "0x4d2"}]);
+    assert_eq!(world.get("eth_call", unknown).await, word(0));
 
     let answer = world.ask("eth_call", json!([{"to": REVERTER}])).await;
     assert_eq!(answer["error"]["code"], 3);
@@ -406,21 +413,33 @@ async fn a_witness_validates_its_block() {
 #[tokio::test]
 async fn blobs_of_a_block_are_served_as_a_beacon_node_does() {
     let world = World::new().await;
-    world.mine();
-    let blob = |byte: u8| StoredBlob {
-        versioned_hash: B256::repeat_byte(byte),
-        data: vec![byte; 4].into(),
+    let hash = |byte: u8| {
+        let mut hash = B256::repeat_byte(byte);
+        hash[0] = 1;
+        hash
     };
-    world.chain.storage().put_blobs(1, &[blob(1), blob(2)]).unwrap();
-    let (status, body) = world.fetch("/eth/v1/beacon/blobs/1").await;
+    let blob = |byte: u8| StoredBlob { versioned_hash: hash(byte), data: vec![byte; 4].into() };
+    let block = world.mine_these(vec![(world.blob_tx(0, vec![hash(1), hash(2)]), world.sender())]);
+    // The third is of no transaction of the block.
+    world.chain.storage().put_blobs(1, &[blob(1), blob(2), blob(3)]).unwrap();
+    let (status, body_of_all) = world.fetch("/eth/v1/beacon/blobs/1").await;
     assert_eq!(status, 200);
     assert_eq!(
-        serde_json::from_str::<Value>(&body).unwrap(),
+        serde_json::from_str::<Value>(&body_of_all).unwrap(),
         json!({"execution_optimistic": false, "finalized": false, "data": ["0x01010101", "0x02020202"]})
     );
-    let one = format!("/eth/v1/beacon/blobs/head?versioned_hashes={}", B256::repeat_byte(2));
+    let one = format!("/eth/v1/beacon/blobs/head?versioned_hashes={}", hash(2));
     let (_, body) = world.fetch(&one).await;
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["data"], json!(["0x02020202"]));
+    let (_, by_hash) = world.fetch(&format!("/eth/v1/beacon/blobs/{block}")).await;
+    assert_eq!(by_hash, body_of_all);
+    let stale = format!("/eth/v1/beacon/blobs/head?versioned_hashes={}", hash(3));
+    let (_, body) = world.fetch(&stale).await;
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["data"], json!([]));
+    world.mine();
+    world.chain.storage().put_blobs(2, &[blob(1)]).unwrap();
+    let (_, body) = world.fetch("/eth/v1/beacon/blobs/2").await;
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["data"], json!([]));
     assert_eq!(world.fetch("/eth/v1/beacon/blobs/9").await.0, 404);
     assert_eq!(world.fetch("/eth/v1/beacon/blobs/x").await.0, 400);
     let (status, body) = world.fetch("/eth/v1/beacon/genesis").await;

@@ -18,8 +18,8 @@ use ethrex_stf::{BlockAttributes, Ethereum, Rules};
 use ethrex_storage::Storage;
 use ethrex_txpool::{NoJournal, Pool, PoolConfig};
 use ethrex_types::{
-    ChainSpec, Genesis, GenesisAccount, PooledTx,
-    alloy_consensus::{SignableTransaction, TxEip1559},
+    ChainSpec, Genesis, GenesisAccount, PooledTx, Tx,
+    alloy_consensus::{SignableTransaction, TxEip1559, TxEip4844},
 };
 use jsonrpsee::Methods;
 use serde_json::{Value, json};
@@ -63,8 +63,8 @@ impl World {
         let state = Arc::new(storage.state_at(head.hash()).unwrap().unwrap());
         let config = PoolConfig::standard();
         let pool = Pool::open(spec, rules, config, Arc::new(NoJournal), head, state).unwrap();
-        let context =
-            Context::new(chain.clone(), pool.clone(), ApiConfig::standard("ethrex/test".into()));
+        let api = ApiConfig::standard("ethrex/test".into());
+        let context = Context::new(chain.clone(), pool.clone(), api);
         let methods = modules(&context);
         let stop = CancellationToken::new();
         let running = Server::new(change(ServerConfig::loopback(0)))
@@ -104,8 +104,29 @@ impl World {
         hex::encode_prefixed(tx.encoded_2718())
     }
 
+    /// A transaction with blobs, as it stands in a block.
+    pub(crate) fn blob_tx(&self, nonce: u64, blob_versioned_hashes: Vec<B256>) -> Tx {
+        let tx = TxEip4844 {
+            chain_id: CHAIN_ID,
+            nonce,
+            gas_limit: 21_000,
+            max_fee_per_gas: 3_000_000_000,
+            max_fee_per_blob_gas: 1,
+            blob_versioned_hashes,
+            ..TxEip4844::default()
+        };
+        let signature = self.wallet.sign_hash_sync(&tx.signature_hash()).unwrap();
+        Tx::Eip4844(tx.into_signed(signature))
+    }
+
     /// Builds a block from the pool and publishes it.
     pub(crate) fn mine(&self) -> B256 {
+        let best = self.pool.best(0, None);
+        self.mine_these(best.map(|tx| (tx.tx().clone(), tx.sender())).collect())
+    }
+
+    /// Builds a block of these transactions and publishes it.
+    pub(crate) fn mine_these(&self, txs: Vec<(Tx, Address)>) -> B256 {
         let parent = self.chain.head();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let attributes = BlockAttributes {
@@ -120,8 +141,8 @@ impl World {
         let prepared = self
             .chain
             .build(&parent, &attributes, |builder| {
-                for tx in self.pool.best(0, None) {
-                    builder.push(tx.tx().clone(), tx.sender()).unwrap();
+                for (tx, sender) in txs {
+                    builder.push(tx, sender).unwrap();
                 }
                 Ok(())
             })

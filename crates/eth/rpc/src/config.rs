@@ -21,10 +21,20 @@ pub const CALL_GAS_CAP: u64 = 50_000_000;
 pub const MAX_LOG_BLOCKS: u64 = 10_000;
 /// Logs that one `eth_getLogs` may return.
 pub const MAX_LOGS: usize = 20_000;
+/// Bytes of data that the logs of one `eth_getLogs` may have together; in JSON they are twice as many.
+pub const MAX_LOG_BYTES: usize = 32 * 1024 * 1024;
+/// Addresses that one filter may name.
+pub const MAX_FILTER_ADDRESSES: usize = 1_000;
+/// Topics that one filter may name at each position.
+pub const MAX_FILTER_TOPICS: usize = 1_000;
 /// Installed filters at most.
 pub const MAX_FILTERS: usize = 1_024;
 /// A filter that nobody asks for is forgotten after this time.
 pub const FILTER_LIFETIME: Duration = Duration::from_secs(5 * 60);
+/// Transactions that one answer of the `txpool` namespace may show: more than one sender can have in the pool.
+pub const MAX_SHOWN_TXS: usize = 8_192;
+/// Bytes that these may have together, without sidecars; in JSON they are a few times as many.
+pub const MAX_SHOWN_TX_BYTES: usize = 16 * 1024 * 1024;
 /// Blocks that one `eth_feeHistory` may span.
 pub const MAX_FEE_HISTORY: u64 = 1_024;
 /// Percentiles that one `eth_feeHistory` may ask for.
@@ -92,6 +102,12 @@ pub struct ApiConfig {
     pub max_log_blocks: u64,
     /// Logs that one `eth_getLogs` may return.
     pub max_logs: usize,
+    /// Bytes of data that the logs of one `eth_getLogs` may have together.
+    pub max_log_bytes: usize,
+    /// Transactions that one answer of the `txpool` namespace may show.
+    pub max_shown_txs: usize,
+    /// Bytes that these may have together, without sidecars.
+    pub max_shown_tx_bytes: usize,
 }
 
 impl ApiConfig {
@@ -103,6 +119,9 @@ impl ApiConfig {
             call_gas_cap: CALL_GAS_CAP,
             max_log_blocks: MAX_LOG_BLOCKS,
             max_logs: MAX_LOGS,
+            max_log_bytes: MAX_LOG_BYTES,
+            max_shown_txs: MAX_SHOWN_TXS,
+            max_shown_tx_bytes: MAX_SHOWN_TX_BYTES,
         }
     }
 }

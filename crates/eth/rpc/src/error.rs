@@ -120,6 +120,34 @@ pub enum RpcError {
         /// Last block that still fits.
         to: u64,
     },
+    /// The logs have too much data.
+    #[error(
+        "query returned more than {limit} bytes of log data. Try with this block range [{from:#x}, {to:#x}]."
+    )]
+    TooMuchLogData {
+        /// Limit.
+        limit: usize,
+        /// First block asked for.
+        from: u64,
+        /// Last block that still fits.
+        to: u64,
+    },
+    /// A filter names too much.
+    #[error("too many {what} in the filter, want at most {limit}")]
+    FilterTooWide {
+        /// Addresses, or topics of one position.
+        what: &'static str,
+        /// Limit.
+        limit: usize,
+    },
+    /// An answer would show too much of the pool.
+    #[error("the answer would hold more than {limit} {what}; txpool_contentFrom shows one sender")]
+    PoolTooLarge {
+        /// Transactions, or bytes of them.
+        what: &'static str,
+        /// Limit.
+        limit: usize,
+    },
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -251,12 +279,15 @@ impl RpcError {
             | Self::InvalidArgument { .. }
             | Self::NoHexPrefix(_)
             | Self::StorageKey(_)
+            | Self::FilterTooWide { .. }
             | Self::InvalidParams(_) => code::INVALID_PARAMS,
             Self::Reverted { .. } => code::REVERTED,
             Self::NotYetMined { .. } => code::NOT_YET_MINED,
-            Self::TooManyBlocks { .. } | Self::TooManyLogs { .. } | Self::TooManyFilters(_) => {
-                code::LIMIT
-            }
+            Self::TooManyBlocks { .. }
+            | Self::TooManyLogs { .. }
+            | Self::TooMuchLogData { .. }
+            | Self::PoolTooLarge { .. }
+            | Self::TooManyFilters(_) => code::LIMIT,
             Self::Fault(_) => code::INTERNAL,
             _ => code::SERVER,
         }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, U64};
-use ethrex_txpool::{BySender, PoolTx};
+use ethrex_txpool::{BySender, Content, PoolTx};
 use ethrex_types::{Tx, alloy_consensus::Transaction};
 use jsonrpsee::RpcModule;
 use serde::Serialize;
@@ -41,7 +42,7 @@ fn content(
     context: &Context,
     _: &mut Args,
 ) -> Result<Split<BTreeMap<String, ByNonce<RpcTx>>>, RpcError> {
-    let content = context.pool().content();
+    let content = context.showable(context.pool().content())?;
     let base_fee = context.pool().head().base_fee;
     let show = |tx: &PoolTx| pending(tx, base_fee);
     Ok(Split {
@@ -51,7 +52,7 @@ fn content(
 }
 
 fn content_from(context: &Context, args: &mut Args) -> Result<Split<ByNonce<RpcTx>>, RpcError> {
-    let content = context.pool().content_from(args.required::<Address>()?);
+    let content = context.showable(context.pool().content_from(args.required::<Address>()?))?;
     let base_fee = context.pool().head().base_fee;
     let all = |side: &BySender| {
         side.values().flatten().map(|tx| (tx.nonce(), pending(tx, base_fee))).collect()
@@ -63,11 +64,28 @@ fn inspect(
     context: &Context,
     _: &mut Args,
 ) -> Result<Split<BTreeMap<String, ByNonce<String>>>, RpcError> {
-    let content = context.pool().content();
+    let content = context.showable(context.pool().content())?;
     Ok(Split {
         pending: by_sender(&content.ready, summary),
         queued: by_sender(&content.waiting, summary),
     })
+}
+
+impl Context {
+    /// What of the pool becomes JSON is held in memory as a whole, so it is bounded before it does.
+    fn showable(&self, content: Content) -> Result<Content, RpcError> {
+        let sides = [&content.ready, &content.waiting];
+        let txs = || sides.iter().flat_map(|side| side.values().flatten());
+        let limit = self.config().max_shown_txs;
+        if txs().count() > limit {
+            return Err(RpcError::PoolTooLarge { what: "transactions", limit });
+        }
+        let limit = self.config().max_shown_tx_bytes;
+        if txs().map(|tx| tx.tx().encode_2718_len()).sum::<usize>() > limit {
+            return Err(RpcError::PoolTooLarge { what: "bytes of transactions", limit });
+        }
+        Ok(content)
+    }
 }
 
 fn by_sender<T>(side: &BySender, show: impl Fn(&PoolTx) -> T) -> BTreeMap<String, ByNonce<T>> {

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{
     Args, Context, RpcError,
     config::{FILTER_LIFETIME, MAX_FILTERS, MAX_LOG_BLOCKS},
+    eth::logs::{Found, read_filter},
 };
 
 /// The installed filters.
@@ -47,7 +48,7 @@ pub(super) enum Changes {
 }
 
 pub(super) fn new_log_filter(context: &Context, args: &mut Args) -> Result<B128, RpcError> {
-    let filter = args.required::<Filter>()?;
+    let filter = read_filter(args)?;
     if let FilterBlockOption::Range { from_block, to_block } = filter.block_option
         && let (Some(from), Some(to)) = (
             from_block.and_then(|block| block.as_number()),
@@ -87,23 +88,28 @@ pub(super) fn get_logs(context: &Context, args: &mut Args) -> Result<Vec<Log>, R
 
 pub(super) fn get_changes(context: &Context, args: &mut Args) -> Result<Changes, RpcError> {
     let id = args.required()?;
-    let (changes, next) = match context.filters().kind(id)? {
+    let (changes, next): (Result<_, RpcError>, _) = match context.filters().kind(id)? {
         Kind::Pending(count) => {
             let (hashes, count) = context.pool().arrivals_since(count);
-            (Changes::Hashes(hashes), Kind::Pending(count))
+            (Ok(Changes::Hashes(hashes)), Kind::Pending(count))
         }
         Kind::Blocks(last) => {
             let moved = context.moved_since(last)?;
-            (Changes::Hashes(moved.added), Kind::Blocks(moved.head))
+            (Ok(Changes::Hashes(moved.added)), Kind::Blocks(moved.head))
         }
         Kind::Logs(filter, last) => {
             let moved = context.moved_since(last)?;
-            let logs = context.changed_logs(&filter, &moved)?;
-            (Changes::Logs(logs), Kind::Logs(filter, moved.head))
+            let logs = match context.changed_logs(&filter, &moved) {
+                Err(fault @ RpcError::Fault(_)) => return Err(fault),
+                logs => logs,
+            };
+            (logs.map(Changes::Logs), Kind::Logs(filter, moved.head))
         }
     };
+    // Also past too many logs, or every later poll would meet them again: the error says which blocks to ask
+    // `eth_getLogs` for. A fault of ours is passed on above, and the same changes are there for the next poll.
     context.filters().advance(id, next);
-    Ok(changes)
+    changes
 }
 
 /// How the chain went from one head to another.
@@ -112,6 +118,8 @@ struct Moved {
     dropped: Vec<B256>,
     /// Blocks that came, oldest first.
     added: Vec<B256>,
+    /// Height of the first of these.
+    first: u64,
     head: BlockRef,
 }
 
@@ -136,28 +144,25 @@ impl Context {
             let Some(hash) = self.canonical(number)? else { break };
             added.push(hash);
         }
-        Ok(Moved { dropped, added, head })
+        Ok(Moved { dropped, added, first, head })
     }
 
     /// Logs that went, marked as removed, and logs that came, of the blocks the filter asks for.
     fn changed_logs(&self, filter: &Filter, moved: &Moved) -> Result<Vec<Log>, RpcError> {
-        let mut logs = Vec::new();
+        let mut found = Found::default();
         for hash in &moved.dropped {
-            self.append_logs(*hash, filter, &mut logs)?;
+            self.append_logs(*hash, filter, &mut found)?;
+            self.check_size(&found, moved.first, moved.first)?;
         }
-        logs.iter_mut().for_each(|log| log.removed = true);
-        for hash in &moved.added {
-            self.append_logs(*hash, filter, &mut logs)?;
-            let limit = self.config().max_logs;
-            if logs.len() > limit {
-                let to = moved.head.number;
-                return Err(RpcError::TooManyLogs { limit, from: to, to });
-            }
+        found.logs.iter_mut().for_each(|log| log.removed = true);
+        for (number, hash) in (moved.first..).zip(&moved.added) {
+            self.append_logs(*hash, filter, &mut found)?;
+            self.check_size(&found, moved.first, number)?;
         }
-        logs.retain(|log| {
+        found.logs.retain(|log| {
             log.block_number.is_some_and(|number| filter.matches_block_range(number))
         });
-        Ok(logs)
+        Ok(found.logs)
     }
 }
 

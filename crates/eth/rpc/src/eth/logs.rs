@@ -4,21 +4,52 @@ use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::B256;
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
 
-use crate::{Args, Context, RpcError};
+use crate::{
+    Args, Context, RpcError,
+    config::{MAX_FILTER_ADDRESSES, MAX_FILTER_TOPICS},
+};
 
 pub(super) fn get_logs(context: &Context, args: &mut Args) -> Result<Vec<Log>, RpcError> {
-    context.logs(&args.required()?)
+    context.logs(&read_filter(args)?)
+}
+
+/// The next parameter as a filter of bounded size: an installed one is kept for long.
+pub(super) fn read_filter(args: &mut Args) -> Result<Filter, RpcError> {
+    let filter = args.required::<Filter>()?;
+    if filter.address.len() > MAX_FILTER_ADDRESSES {
+        return Err(RpcError::FilterTooWide { what: "addresses", limit: MAX_FILTER_ADDRESSES });
+    }
+    if filter.topics.iter().any(|topics| topics.len() > MAX_FILTER_TOPICS) {
+        let what = "topics of one position";
+        return Err(RpcError::FilterTooWide { what, limit: MAX_FILTER_TOPICS });
+    }
+    Ok(filter)
+}
+
+/// Logs that match, and what counts against the limits.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) logs: Vec<Log>,
+    data_bytes: usize,
+}
+
+impl Found {
+    fn push(&mut self, log: Log) {
+        self.data_bytes += log.inner.data.data.len();
+        self.logs.push(log);
+    }
 }
 
 impl Context {
     /// All logs that match, within the limits.
     pub(super) fn logs(&self, filter: &Filter) -> Result<Vec<Log>, RpcError> {
-        let mut logs = Vec::new();
+        let mut found = Found::default();
         match filter.block_option {
             FilterBlockOption::AtBlockHash(hash) => {
-                if !self.append_logs(hash, filter, &mut logs)? {
+                let Some(number) = self.append_logs(hash, filter, &mut found)? else {
                     return Err(RpcError::BlockNotFound(hash.to_string()));
-                }
+                };
+                self.check_size(&found, number, number)?;
             }
             FilterBlockOption::Range { from_block, to_block } => {
                 let from = self.height(from_block.unwrap_or_default())?;
@@ -26,19 +57,19 @@ impl Context {
                 if from > to {
                     return Err(RpcError::InvalidParams("invalid block range params"));
                 }
-                self.range_logs(from, to, filter, &mut logs)?;
+                self.range_logs(from, to, filter, &mut found)?;
             }
         }
-        Ok(logs)
+        Ok(found.logs)
     }
 
     /// Appends the logs of canonical blocks.
-    pub(super) fn range_logs(
+    fn range_logs(
         &self,
         from: u64,
         to: u64,
         filter: &Filter,
-        logs: &mut Vec<Log>,
+        found: &mut Found,
     ) -> Result<(), RpcError> {
         let to = to.min(self.chain().head().number);
         let (blocks, limit) = ((to + 1).saturating_sub(from), self.config().max_log_blocks);
@@ -47,36 +78,46 @@ impl Context {
         }
         for number in from..=to {
             let Some(hash) = self.canonical(number)? else { break };
-            self.append_logs(hash, filter, logs)?;
-            let limit = self.config().max_logs;
-            if logs.len() > limit {
-                let to = number.saturating_sub(1).max(from);
-                return Err(RpcError::TooManyLogs { limit, from, to });
-            }
+            self.append_logs(hash, filter, found)?;
+            self.check_size(found, from, number)?;
         }
         Ok(())
     }
 
-    /// Appends the logs of one block; says whether the block is known.
+    /// Whether what the blocks `from..=number` hold is still within the limits.
+    pub(super) fn check_size(&self, found: &Found, from: u64, number: u64) -> Result<(), RpcError> {
+        let to = number.saturating_sub(1).max(from);
+        let limit = self.config().max_logs;
+        if found.logs.len() > limit {
+            return Err(RpcError::TooManyLogs { limit, from, to });
+        }
+        let limit = self.config().max_log_bytes;
+        if found.data_bytes > limit {
+            return Err(RpcError::TooMuchLogData { limit, from, to });
+        }
+        Ok(())
+    }
+
+    /// Appends the logs of one block; gives its height, or `None` if it is not known.
     pub(super) fn append_logs(
         &self,
         hash: B256,
         filter: &Filter,
-        logs: &mut Vec<Log>,
-    ) -> Result<bool, RpcError> {
+        found: &mut Found,
+    ) -> Result<Option<u64>, RpcError> {
         let storage = self.chain().storage();
-        let Some(header) = storage.header(hash)? else { return Ok(false) };
+        let Some(header) = storage.header(hash)? else { return Ok(None) };
         if !filter.matches_bloom(header.logs_bloom) {
-            return Ok(true);
+            return Ok(Some(header.number));
         }
         let (Some(body), Some(receipts)) = (storage.body(hash)?, storage.receipts(hash)?) else {
-            return Ok(false);
+            return Ok(None);
         };
         let mut log_index = 0;
         for ((index, tx), receipt) in (0..).zip(&body.transactions).zip(receipts) {
             for log in receipt.logs {
                 if filter.matches(&log) {
-                    logs.push(Log {
+                    found.push(Log {
                         inner: log,
                         block_hash: Some(hash),
                         block_number: Some(header.number),
@@ -90,7 +131,7 @@ impl Context {
                 log_index += 1;
             }
         }
-        Ok(true)
+        Ok(Some(header.number))
     }
 
     fn height(&self, tag: BlockNumberOrTag) -> Result<u64, RpcError> {

@@ -3,7 +3,7 @@
 mod world;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, hex, keccak256};
-use ethrex_rpc::ServerConfig;
+use ethrex_rpc::{ApiConfig, ServerConfig};
 use ethrex_storage::StoredBlob;
 use serde_json::{Value, json};
 use world::{COUNTER, HOARDER, REVERTER, World};
@@ -561,6 +561,84 @@ async fn limits_hold() {
     assert!(serde_json::from_str::<Value>(&body).unwrap()["error"]["code"].is_i64(), "{body}");
     let (_, body) = world.post(&json!([call, call]).to_string()).await;
     assert!(serde_json::from_str::<Value>(&body).unwrap().is_array());
+}
+
+#[tokio::test]
+async fn too_many_logs_are_refused_and_a_filter_goes_past_them() {
+    // Each log of the counter has 32 bytes of data.
+    for (max_logs, max_log_bytes, message) in [
+        (
+            2,
+            usize::MAX,
+            "query returned more than 2 results. Try with this block range [0x1, 0x2].",
+        ),
+        (
+            usize::MAX,
+            95,
+            "query returned more than 95 bytes of log data. Try with this block range [0x1, 0x2].",
+        ),
+    ] {
+        let world = World::with_api(|config| ApiConfig { max_logs, max_log_bytes, ..config }).await;
+        let id = world.get("eth_newFilter", json!([{"address": COUNTER}])).await;
+        let mut last = B256::ZERO;
+        for nonce in 0..3 {
+            world.get("eth_sendRawTransaction", json!([world.raw(nonce, COUNTER, 0)])).await;
+            last = world.mine();
+        }
+        let refused = (-32_005, message.to_owned());
+        let all = json!([{"fromBlock": "0x1", "toBlock": "latest"}]);
+        assert_eq!(world.error("eth_getLogs", all).await, refused);
+        let fits = json!([{"fromBlock": "0x1", "toBlock": "0x2"}]);
+        assert_eq!(world.get("eth_getLogs", fits).await.as_array().unwrap().len(), 2);
+        let one = world.get("eth_getLogs", json!([{"blockHash": last}])).await;
+        assert_eq!(one.as_array().unwrap().len(), 1);
+        assert_eq!(world.error("eth_getFilterChanges", json!([id])).await, refused);
+        assert_eq!(world.get("eth_getFilterChanges", json!([id])).await, json!([]));
+        world.get("eth_sendRawTransaction", json!([world.raw(3, COUNTER, 0)])).await;
+        world.mine();
+        let next = world.get("eth_getFilterChanges", json!([id])).await;
+        assert_eq!(next[0]["blockNumber"], "0x4");
+    }
+}
+
+#[tokio::test]
+async fn a_filter_names_so_many_addresses_and_topics_at_most() {
+    let world = World::new().await;
+    let word = |n: usize| B256::from(alloy_primitives::U256::from(n));
+    let addresses = |n| (0..n).map(|n| Address::from_word(word(n))).collect::<Vec<_>>();
+    let topics = |n| (0..n).map(word).collect::<Vec<_>>();
+    for method in ["eth_newFilter", "eth_getLogs"] {
+        let most = topics(1_000);
+        world.get(method, json!([{"address": addresses(1_000), "topics": [most, most]}])).await;
+        assert_eq!(
+            world.error(method, json!([{"address": addresses(1_001)}])).await,
+            (-32_602, "too many addresses in the filter, want at most 1000".into())
+        );
+        assert_eq!(
+            world.error(method, json!([{"topics": [null, topics(1_001)]}])).await,
+            (-32_602, "too many topics of one position in the filter, want at most 1000".into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_more_of_the_pool_is_shown_than_fits() {
+    for (max_shown_txs, max_shown_tx_bytes, message) in [
+        (1, usize::MAX, "more than 1 transactions"),
+        (usize::MAX, 200, "more than 200 bytes of transactions"),
+    ] {
+        let world =
+            World::with_api(|config| ApiConfig { max_shown_txs, max_shown_tx_bytes, ..config })
+                .await;
+        world.get("eth_sendRawTransaction", json!([world.raw(0, COUNTER, 0)])).await;
+        world.get("txpool_content", json!([])).await;
+        world.get("eth_sendRawTransaction", json!([world.raw(2, COUNTER, 0)])).await;
+        for method in ["txpool_content", "txpool_inspect"] {
+            let (code, text) = world.error(method, json!([])).await;
+            assert_eq!(code, -32_005);
+            assert!(text.contains(message), "{text}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -54,6 +54,17 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+        Self::with_both(change, |config| config).await
+    }
+
+    pub(crate) async fn with_api(change: impl FnOnce(ApiConfig) -> ApiConfig) -> Self {
+        Self::with_both(|config| config, change).await
+    }
+
+    async fn with_both(
+        change: impl FnOnce(ServerConfig) -> ServerConfig,
+        change_api: impl FnOnce(ApiConfig) -> ApiConfig,
+    ) -> Self {
         let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(7)).unwrap();
         let spec = spec(wallet.address());
         let storage = Storage::memory(&spec).unwrap();
@@ -63,7 +74,7 @@ impl World {
         let state = Arc::new(storage.state_at(head.hash()).unwrap().unwrap());
         let config = PoolConfig::standard();
         let pool = Pool::open(spec, rules, config, Arc::new(NoJournal), head, state).unwrap();
-        let api = ApiConfig::standard("ethrex/test".into());
+        let api = change_api(ApiConfig::standard("ethrex/test".into()));
         let context = Context::new(chain.clone(), pool.clone(), api);
         let methods = modules(&context);
         let stop = CancellationToken::new();

@@ -155,17 +155,28 @@ fn start_suite(root: &Path, suite: Suite, plan: &Plan) -> Result<Shown> {
             let dir = contracts::project(root)?;
             show(&mut command(&dir, npm::foundry(&dir, "forge")?, &["test"]))
         }
-        Suite::Spec => show(&mut test(&["-p", "ethrex-test-spec", "--test", "spec"])),
+        // The whole workspace is named each time: with fewer packages cargo would unify fewer features, and build every
+        // dependency once more for them.
+        Suite::Spec => show(&mut test(&["--workspace", "--test", "spec"])),
         Suite::E2e | Suite::Crash => {
             let tools = root.join(E2E_JS);
             npm::install(&tools)?;
             check(&mut cargo(
                 root,
-                &["build", "--locked", "--profile", PROFILE, "-p", "ethrex", "-p", "rex"],
+                &[
+                    "build",
+                    "--workspace",
+                    "--locked",
+                    "--profile",
+                    PROFILE,
+                    "--bin",
+                    "ethrex",
+                    "--bin",
+                    "rex",
+                ],
             ))?;
             // One at a time: each starts several processes, and the machine may have two cores.
-            let mut job =
-                test(&["-p", "ethrex-test-e2e", "--test", suite.name(), "--", "--test-threads=1"]);
+            let mut job = test(&["--workspace", "--test", suite.name(), "--", "--test-threads=1"]);
             job.env("ETHREX_BIN", binary(root, PROFILE)).env("ETHREX_E2E_JS", tools);
             job.env("ETHREX_CRASH_KILLS", &plan.kills).env("ETHREX_CRASH_SEED", &plan.seed);
             show(&mut job)

@@ -1,5 +1,5 @@
 use std::{
-    io::Read,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -112,7 +112,11 @@ fn verifies(yaml: &str) -> Option<bool> {
 #[test]
 fn official_vectors_hold() {
     let Some(archive) = archive() else {
-        println!("no suites at hand: only the reference library was compared");
+        // Past libtest's capture: `cargo xtask test` counts such tests as skipped.
+        let _ = writeln!(
+            std::io::stdout(),
+            "\nskipped: the vectors of KZG are not at hand; set ETHREX_SUITES"
+        );
         return;
     };
     let file = std::fs::File::open(archive).unwrap();

@@ -4,8 +4,9 @@
 
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_network::Ethereum;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_provider::{Provider, RootProvider};
+use alloy_rlp::Encodable;
 use alloy_rpc_client::RpcClient;
 use alloy_rpc_types_eth::{Filter, Log, TransactionRequest};
 use alloy_transport::{IntoBoxTransport, TransportError};
@@ -123,19 +124,31 @@ impl Client {
         self.block(BlockNumberOrTag::Number(number), "read a block").await
     }
 
+    /// The block at a height with its header as L1 hashes it, `None` above the head.
+    ///
+    /// # Errors
+    /// [`L1Error::UnknownHeader`] where the header has fields that this client does not know.
+    pub async fn raw_header(&self, number: u64) -> Result<Option<(Header, Bytes)>, L1Error> {
+        let doing = "read a header";
+        let tag = BlockNumberOrTag::Number(number);
+        let Some(block) = self.provider.get_block_by_number(tag).await.map_err(rpc(doing))? else {
+            return Ok(None);
+        };
+        let mut rlp = Vec::new();
+        block.header.inner.encode(&mut rlp);
+        if keccak256(&rlp) != block.header.hash {
+            return Err(L1Error::UnknownHeader { number });
+        }
+        Ok(Some((summary(&block.header), rlp.into())))
+    }
+
     async fn block(
         &self,
         tag: BlockNumberOrTag,
         doing: &'static str,
     ) -> Result<Option<Header>, L1Error> {
         let block = self.provider.get_block_by_number(tag).await.map_err(rpc(doing))?;
-        Ok(block.map(|block| Header {
-            number: block.header.number,
-            hash: block.header.hash,
-            parent: block.header.parent_hash,
-            timestamp: block.header.timestamp,
-            base_fee: block.header.base_fee_per_gas.unwrap_or_default().into(),
-        }))
+        Ok(block.map(|block| summary(&block.header)))
     }
 
     /// The logs that match.
@@ -243,6 +256,16 @@ impl Client {
                 None => Err(rpc("send a transaction")(error)),
             },
         }
+    }
+}
+
+fn summary(header: &alloy_rpc_types_eth::Header) -> Header {
+    Header {
+        number: header.number,
+        hash: header.hash,
+        parent: header.parent_hash,
+        timestamp: header.timestamp,
+        base_fee: header.base_fee_per_gas.unwrap_or_default().into(),
     }
 }
 

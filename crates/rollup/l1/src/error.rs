@@ -52,6 +52,14 @@ pub enum L1Error {
         /// What was being asked.
         doing: &'static str,
     },
+    /// The header of a block has fields that this client does not know.
+    #[error(
+        "the header of L1 block {number} does not hash to the block's hash; is L1 past a fork that this version does not know?"
+    )]
+    UnknownHeader {
+        /// The block.
+        number: u64,
+    },
     /// A view function that never reverts did.
     #[error("{doing} reverted ({revert}); is the contract address right?")]
     ViewReverted {
@@ -78,6 +86,7 @@ impl L1Error {
             Self::NoEndpoint
             | Self::HttpClient(_)
             | Self::Decode { .. }
+            | Self::UnknownHeader { .. }
             | Self::ViewReverted { .. }
             | Self::WrongChain { .. } => Reaction::Stop,
         }

@@ -1,4 +1,4 @@
-//! Follows one kind of contract event, in order and without gaps.
+//! Follows what a contract tells, in order and without gaps: one kind of event, or several ([`Logged`]).
 //!
 //! The reader passes on whole blocks that are `delay` blocks old, and remembers their hashes. Where L1 turns out to
 //! be reorganised below what was passed on, it says so and reads again from the last common block. An event that
@@ -26,6 +26,28 @@ use crate::{
 /// Passed-on blocks whose hashes are remembered: no L1 with a beacon chain goes back further than two epochs.
 const TRAIL: usize = 256;
 
+/// What is read from a contract's logs: one event, or a sum of several, which then keep the order they happened in.
+pub trait Logged: Sized + Send + 'static {
+    /// The first topics of the logs that are asked for.
+    fn topics() -> Vec<B256>;
+
+    /// Reads a log with one of these topics.
+    ///
+    /// # Errors
+    /// If it is not what the contract would have written.
+    fn read(log: &alloy_primitives::Log) -> alloy_sol_types::Result<Self>;
+}
+
+impl<E: SolEvent + Send + 'static> Logged for E {
+    fn topics() -> Vec<B256> {
+        vec![E::SIGNATURE_HASH]
+    }
+
+    fn read(log: &alloy_primitives::Log) -> alloy_sol_types::Result<Self> {
+        E::decode_log(log).map(|log| log.data)
+    }
+}
+
 /// A place on L1; sorts as things happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
@@ -42,6 +64,8 @@ pub struct Event<E> {
     pub at: At,
     /// Hash of the block at that place.
     pub block_hash: B256,
+    /// Timestamp of that block, in seconds.
+    pub timestamp: u64,
     /// The transaction that caused it.
     pub tx: B256,
     /// What it says.
@@ -138,7 +162,7 @@ pub struct EventWatcher<E> {
     events: PhantomData<fn() -> E>,
 }
 
-impl<E: SolEvent> EventWatcher<E> {
+impl<E: Logged> EventWatcher<E> {
     /// Starts at block `next`. `before` is the hash of the block before it, where known from an earlier run.
     pub fn new(
         client: Client,
@@ -158,20 +182,14 @@ impl<E: SolEvent> EventWatcher<E> {
         mut self,
         out: mpsc::Sender<Update<E>>,
         stop: CancellationToken,
-    ) -> Result<(), EventError>
-    where
-        E: Send,
-    {
+    ) -> Result<(), EventError> {
         tokio::select! {
             () = stop.cancelled() => Ok(()),
             ended = self.follow(out) => ended,
         }
     }
 
-    async fn follow(&mut self, out: mpsc::Sender<Update<E>>) -> Result<(), EventError>
-    where
-        E: Send,
-    {
+    async fn follow(&mut self, out: mpsc::Sender<Update<E>>) -> Result<(), EventError> {
         let mut tick = interval(self.config.every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut down = false;
@@ -229,7 +247,7 @@ impl<E: SolEvent> EventWatcher<E> {
         let Some(hash) = self.hash_of(upto).await? else { return Ok(None) };
         let filter = Filter::new()
             .address(self.contract)
-            .event_signature(E::SIGNATURE_HASH)
+            .event_signature(E::topics())
             .from_block(self.next)
             .to_block(upto);
         let logs = match self.client.logs(&filter).await {
@@ -240,16 +258,27 @@ impl<E: SolEvent> EventWatcher<E> {
                 return Err(error.into());
             }
         };
+        let mut events = Vec::with_capacity(logs.len());
+        let mut known = None;
+        for log in logs {
+            let mut event = self.decode(&log, upto, hash)?;
+            event.timestamp = match (log.block_timestamp, known) {
+                (Some(timestamp), _) => timestamp,
+                (None, Some((block, timestamp))) if block == event.at.block => timestamp,
+                (None, _) => match self.client.header(event.at.block).await? {
+                    Some(header) => header.timestamp,
+                    None => return Ok(None),
+                },
+            };
+            known = Some((event.at.block, event.timestamp));
+            events.push(event);
+        }
+        events.sort_by_key(|event: &Event<E>| event.at);
         // The hash of the last block stands for all blocks before it.
         if self.hash_of(upto).await? != Some(hash) {
             return Ok(None);
         }
         self.step = self.step.saturating_mul(2).min(self.config.max_step.max(1));
-        let mut events = Vec::with_capacity(logs.len());
-        for log in logs {
-            events.push(self.decode(&log, upto, hash)?);
-        }
-        events.sort_by_key(|event: &Event<E>| event.at);
         Ok(Some((events, hash)))
     }
 
@@ -265,9 +294,8 @@ impl<E: SolEvent> EventWatcher<E> {
             return Err(inconsistent());
         }
         let at = At { block, log: index };
-        let event =
-            E::decode_log(&log.inner).map_err(|source| EventError::Malformed { at, source })?;
-        Ok(Event { at, block_hash, tx, event: event.data })
+        let event = E::read(&log.inner).map_err(|source| EventError::Malformed { at, source })?;
+        Ok(Event { at, block_hash, timestamp: 0, tx, event })
     }
 
     /// Forgets the remembered blocks that L1 no longer has.

@@ -15,7 +15,7 @@ mod transport;
 pub use blob::{BLOB_GAS, KzgError, Sidecar};
 pub use client::{Client, Fees, Header, Market, Receipt};
 pub use error::{L1Error, NodeError, Reaction, Revert};
-pub use events::{At, Event, EventConfig, EventError, EventWatcher, Update};
+pub use events::{At, Event, EventConfig, EventError, EventWatcher, Logged, Update};
 pub use head::{HeadConfig, watch_head};
 pub use sender::{
     Answer, BadKey, Entry, Kind, MemoryOutbox, Mined, Outbox, OutboxError, Outcome, Pending,

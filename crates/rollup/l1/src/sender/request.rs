@@ -4,8 +4,9 @@ use std::{fmt, str::FromStr};
 
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_network::{Ethereum, EthereumWallet, Network, NetworkTransactionBuilder};
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use alloy_rpc_types_eth::TransactionRequest;
+use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 
 use super::policy::Kind;
@@ -24,6 +25,14 @@ impl SigningKey {
     /// The account of this key.
     pub const fn address(&self) -> Address {
         self.0.address()
+    }
+
+    /// Signs a hash, for a transaction of another chain than L1: those of L1 go through [`crate::Sender`].
+    ///
+    /// # Panics
+    /// Never: a key in memory signs every hash.
+    pub fn sign_hash(&self, hash: &B256) -> Signature {
+        self.0.sign_hash_sync(hash).expect("a key in memory signs every hash")
     }
 }
 

@@ -3,6 +3,7 @@
 mod batches;
 mod deposits;
 mod error;
+mod native;
 mod outbox;
 mod proofs;
 mod store;
@@ -11,4 +12,5 @@ mod value;
 pub use batches::StoredBatch;
 pub use deposits::{Cursor, QueuedDeposit};
 pub use error::StoreError;
+pub use native::{OwnBlock, OwnItem};
 pub use store::{Identity, Store};

@@ -13,9 +13,10 @@ use crate::{
 
 /// Marks the file as ours ("ethx").
 const APPLICATION_ID: i64 = 0x6574_6878;
-/// Raised whenever `schema.sql` changes.
-const SCHEMA_VERSION: i64 = 1;
+/// Raised whenever the schema changes. Version 2 added the tables of `native.sql` to those of `schema.sql`.
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
+const NATIVE: &str = include_str!("native.sql");
 /// How long a write waits for an operator's query to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -179,12 +180,18 @@ fn check_or_create(connection: &mut Connection, path: &Path) -> Result<(), Store
         .map_err(open)?;
     if (application, version, tables) == (0, 0, 0) {
         transaction.execute_batch(SCHEMA).map_err(open)?;
+        transaction.execute_batch(NATIVE).map_err(open)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(open)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(open)?;
         return transaction.commit().map_err(open);
     }
     if application != APPLICATION_ID {
         return Err(StoreError::Foreign { path: path.into() });
+    }
+    if version == 1 {
+        transaction.execute_batch(NATIVE).map_err(open)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(open)?;
+        return transaction.commit().map_err(open);
     }
     if version != SCHEMA_VERSION {
         let path = path.into();
@@ -222,6 +229,20 @@ mod tests {
         let journal: String =
             connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!((synchronous, journal.as_str()), (2, "wal"));
+    }
+
+    #[test]
+    fn a_store_of_version_one_is_brought_up_to_date() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rollup.db");
+        let store = Store::open(&path).unwrap();
+        store.expect_identity(&IDENTITY).unwrap();
+        let older = "drop table native_blocks; drop table native_items; drop table native_derived; \
+                     pragma user_version = 1";
+        store.lock().execute_batch(older).unwrap();
+        let again = Store::open(&path).unwrap();
+        assert_eq!(again.identity().unwrap(), Some(IDENTITY));
+        assert_eq!(again.own_items().unwrap(), []);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Blocks and headers.
 
-use alloy_consensus::transaction::SignerRecoverable;
+use alloy_consensus::{crypto::RecoveryError, transaction::SignerRecoverable};
 use alloy_primitives::{Address, B256};
 
 use crate::Tx;
@@ -94,14 +94,13 @@ pub struct InvalidSignature {
 }
 
 impl RecoveredBlock {
-    /// Recovers every sender, refusing signatures with a high S (EIP-2).
+    /// Recovers every sender, refusing signatures with a high S (EIP-2). What is wrong is the first that is.
     pub fn recover(block: SealedBlock) -> Result<Self, InvalidSignature> {
-        let senders = block
-            .body()
-            .transactions
-            .iter()
+        let recovered = recover_signers(&block.body().transactions);
+        let senders = recovered
+            .into_iter()
             .enumerate()
-            .map(|(index, tx)| tx.recover_signer().map_err(|_| InvalidSignature { index }))
+            .map(|(index, sender)| sender.map_err(|_| InvalidSignature { index }))
             .collect::<Result<_, _>>()?;
         Ok(Self { block, senders })
     }
@@ -137,5 +136,59 @@ impl RecoveredBlock {
     #[must_use]
     pub fn into_parts(self) -> (SealedBlock, Vec<Address>) {
         (self.block, self.senders)
+    }
+}
+
+/// The signer of each transaction. Small blocks are not worth waking other threads for.
+#[cfg(feature = "parallel")]
+fn recover_signers(transactions: &[Tx]) -> Vec<Result<Address, RecoveryError>> {
+    use rayon::prelude::*;
+    const LEAST_PER_THREAD: usize = 8;
+    transactions
+        .par_iter()
+        .with_min_len(LEAST_PER_THREAD)
+        .map(SignerRecoverable::recover_signer)
+        .collect()
+}
+
+/// The signer of each transaction.
+#[cfg(not(feature = "parallel"))]
+fn recover_signers(transactions: &[Tx]) -> Vec<Result<Address, RecoveryError>> {
+    transactions.iter().map(SignerRecoverable::recover_signer).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_consensus::{SignableTransaction, TxLegacy};
+    use alloy_primitives::{Signature, U256};
+
+    use super::*;
+
+    /// A block of 40 transactions; those at `bad` recover to no one.
+    fn block(bad: &[usize]) -> SealedBlock {
+        let nobody = Signature::new(U256::ZERO, U256::ONE, false);
+        let tx = |index| {
+            let signature = if bad.contains(&index) { nobody } else { Signature::test_signature() };
+            let tx = TxLegacy { nonce: index as u64, ..TxLegacy::default() };
+            Tx::Legacy(tx.into_signed(signature))
+        };
+        let mut block = Block::default();
+        block.body.transactions = (0..40).map(tx).collect();
+        SealedBlock::seal(block)
+    }
+
+    #[test]
+    fn senders_stand_in_the_order_of_their_transactions() {
+        let recovered = RecoveredBlock::recover(block(&[])).unwrap();
+        assert_eq!(recovered.senders().len(), 40);
+        for (tx, sender) in recovered.transactions() {
+            assert_eq!(tx.recover_signer().unwrap(), sender);
+        }
+    }
+
+    #[test]
+    fn the_first_bad_signature_is_named() {
+        let bad = RecoveredBlock::recover(block(&[31, 12, 39])).unwrap_err();
+        assert_eq!(bad.index, 12);
     }
 }

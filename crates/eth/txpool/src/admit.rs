@@ -2,8 +2,8 @@
 
 use alloy_eips::{
     eip4844::BLOB_TX_MIN_BLOB_GASPRICE, eip7702::constants::EIP7702_DELEGATION_DESIGNATOR,
-    eip7825::MAX_TX_GAS_LIMIT_OSAKA,
 };
+use ethrex_evm::{InitialGas, TxBounds};
 use ethrex_stf::Rules;
 use ethrex_types::{
     AccountInfo, ChainSpec, Fork, Missing, PooledTx, StateError, StateReader, Tx,
@@ -12,13 +12,8 @@ use ethrex_types::{
 };
 
 use crate::{
-    AddError, PoolConfig, PoolTx, Refused,
-    account::Account,
-    blobs,
-    config::MAX_BLOB_TX_BYTES,
-    intrinsic::{MAX_INIT_CODE, floor_gas, intrinsic_gas},
-    pool::Head,
-    price::tip_cap,
+    AddError, PoolConfig, PoolTx, Refused, account::Account, blobs, config::MAX_BLOB_TX_BYTES,
+    pool::Head, price::tip_cap,
 };
 
 /// Everything but the sender's account. Proofs of blobs come last: they take longest.
@@ -99,20 +94,25 @@ pub(crate) fn check_at(tx: &PoolTx, spec: &ChainSpec, head: &Head) -> Result<(),
     if gas > head.gas_limit {
         return Err(Refused::BlockGasLimit);
     }
-    if fork >= Fork::Osaka && gas > MAX_TX_GAS_LIMIT_OSAKA {
-        return Err(Refused::GasCap { cap: MAX_TX_GAS_LIMIT_OSAKA, gas });
+    let bounds = TxBounds::at(spec, head.header.number + 1, head.next_timestamp);
+    let cap = bounds.max_gas_limit();
+    if gas > cap {
+        return Err(Refused::GasCap { cap, gas });
     }
-    let size = tx.input().len();
-    if fork >= Fork::Shanghai && tx.is_create() && size > MAX_INIT_CODE {
-        return Err(Refused::InitCodeSize { size, limit: MAX_INIT_CODE });
+    let (size, limit) = (tx.input().len(), bounds.max_init_code());
+    if fork >= Fork::Shanghai && tx.is_create() && size > limit {
+        return Err(Refused::InitCodeSize { size, limit });
     }
-    let needed = intrinsic_gas(tx, fork);
-    if gas < needed {
-        return Err(Refused::IntrinsicGas { gas, needed });
+    let InitialGas { intrinsic, floor } = bounds.initial_gas(tx, pooled.sender());
+    if gas < intrinsic {
+        return Err(Refused::IntrinsicGas { gas, needed: intrinsic });
     }
-    let needed = floor_gas(tx, fork);
-    if gas < needed {
-        return Err(Refused::FloorGas { gas, needed });
+    if gas < floor {
+        return Err(Refused::FloorGas { gas, needed: floor });
+    }
+    let (needed, cap) = (intrinsic.max(floor), bounds.max_initial_gas());
+    if needed > cap {
+        return Err(Refused::GasCap { cap, gas: needed });
     }
     if tx.authorization_list().is_some_and(<[_]>::is_empty) {
         return Err(Refused::NoAuthorization);

@@ -6,7 +6,6 @@ mod best;
 mod blobs;
 pub mod config;
 mod error;
-mod intrinsic;
 pub mod journal;
 mod metrics;
 mod pool;

@@ -39,6 +39,7 @@ pub(crate) fn mine(chain: &Chain, pool: &Pool, terms: &Terms, seconds: u64) -> M
         prev_randao: B256::ZERO,
         withdrawals: None,
         parent_beacon_block_root: None,
+        slot_number: None,
         desired_gas_limit: parent.gas_limit,
         extra_data: Bytes::copy_from_slice(&terms.branch.to_be_bytes()),
     };

@@ -100,6 +100,7 @@ fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<Room, DevE
         prev_randao: randao(parent.hash()),
         withdrawals: None,
         parent_beacon_block_root: None,
+        slot_number: None,
         desired_gas_limit: parent.gas_limit,
         extra_data: Bytes::new(),
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, constants::EMPTY_WITHDRAWALS};
 use alloy_eips::{
     eip1559::INITIAL_BASE_FEE, eip7685::EMPTY_REQUESTS_HASH, eip7892::BlobScheduleBlobParams,
+    eip7928::constants::EMPTY_BLOCK_ACCESS_LIST_HASH,
 };
 use alloy_genesis::Genesis;
 use alloy_hardforks::{EthereumHardforks, ForkCondition};
@@ -70,15 +71,20 @@ impl ChainSpec {
     /// Checks a genesis file and makes it a chain.
     ///
     /// # Errors
-    /// If the chain id is zero, the timestamp forks up to Osaka are out of order, or blob parameters make no sense.
+    /// If the chain id is zero, the timestamp forks are out of order, or blob parameters make no sense.
     pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
         if genesis.config.chain_id == 0 {
             return Err(GenesisError::NoChainId);
         }
-        let blobs = genesis.config.blob_schedule_blob_params();
+        let blobs = blob_schedule(&genesis.config);
         let spec = Self { inner: Arc::new(Inner { genesis, blobs }) };
-        for pair in TIMED[..4].windows(2) {
-            let (earlier, later) = (pair[0], pair[1]);
+        let requires = [
+            (Fork::Shanghai, Fork::Cancun),
+            (Fork::Cancun, Fork::Prague),
+            (Fork::Prague, Fork::Osaka),
+            (Fork::Osaka, Fork::Amsterdam),
+        ];
+        for (earlier, later) in requires {
             let time = |fork| spec.ethereum_fork_activation(fork).as_timestamp();
             if time(later).is_some_and(|later| time(earlier).is_none_or(|earlier| earlier > later))
             {
@@ -219,6 +225,8 @@ impl ChainSpec {
             excess_blob_gas: from(Fork::Cancun)
                 .then(|| genesis.excess_blob_gas.unwrap_or_default()),
             requests_hash: from(Fork::Prague).then_some(EMPTY_REQUESTS_HASH),
+            block_access_list_hash: from(Fork::Amsterdam).then_some(EMPTY_BLOCK_ACCESS_LIST_HASH),
+            slot_number: from(Fork::Amsterdam).then(|| genesis.slot_number.unwrap_or_default()),
             ..Header::default()
         }
     }
@@ -260,6 +268,16 @@ impl EthereumHardforks for ChainSpec {
             _ => ForkCondition::Never,
         }
     }
+}
+
+/// The blob parameters of a configuration. Its keys are names of forks, and files spell Amsterdam's in lower case.
+fn blob_schedule(config: &alloy_genesis::ChainConfig) -> BlobScheduleBlobParams {
+    let Some(params) = config.blob_schedule.get("amsterdam") else {
+        return config.blob_schedule_blob_params();
+    };
+    let mut config = config.clone();
+    config.blob_schedule.insert("Amsterdam".into(), *params);
+    config.blob_schedule_blob_params()
 }
 
 /// Whether blob fees can be computed with these parameters: EIP-7918 divides by the maximum, EIP-4844 by the fraction.

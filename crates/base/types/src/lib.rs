@@ -12,6 +12,7 @@ pub mod tx;
 
 pub use account::{AccountInfo, TrieAccount};
 pub use alloy_consensus;
+pub use alloy_eips::eip7928::{self, BlockAccessList};
 pub use alloy_genesis::{Genesis, GenesisAccount};
 pub use block::{Block, BlockBody, Header, RecoveredBlock, SealedBlock, SealedHeader};
 pub use chain_spec::{BlobParams, ChainSpec, Fork};

@@ -54,6 +54,7 @@ fn attributes(timestamp: u64) -> BlockAttributes {
         prev_randao: B256::ZERO,
         withdrawals: None,
         parent_beacon_block_root: None,
+        slot_number: None,
         desired_gas_limit: 25_000_000,
         extra_data: Bytes::new(),
     }

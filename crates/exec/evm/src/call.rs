@@ -22,6 +22,7 @@ use crate::{
     db::{Accesses, StateDb},
     evm::RulesEvm,
     executor::block_env,
+    precompile::Meter,
     rules::TxRules,
     spec::ExecutorSpec,
     tx_env::TxEnv,
@@ -141,14 +142,15 @@ pub fn simulate(
     cfg.disable_nonce_check = call.nonce.is_none();
     cfg.tx_gas_limit_cap = Some(u64::MAX);
     cfg.disable_base_fee = call.gas_price == 0;
-    let reader = StateDb::new(state);
-    let fault = reader.fault();
+    let reader = StateDb::new(state, header.number);
+    let stop = reader.stop();
     let db = State::builder().with_database(reader).build();
-    let mut evm = RulesEvm::new(db, env, rules, NoOpInspector {}, false);
+    let meter = Meter::default();
+    let mut evm = RulesEvm::new(db, env, rules, &meter, &stop, NoOpInspector {}, false);
     let result = match evm.transact_raw(tx_env(spec.0.chain_id(), call)) {
         Ok(result) => result.result,
         Err(error) => {
-            if let Some(fault) = fault.take() {
+            if let Some(fault) = stop.take_fault() {
                 return Err(CallError::Fault(fault));
             }
             match error {

@@ -1,10 +1,8 @@
 //! A [`StateReader`] in the shape revm asks for, which notes what was read.
 
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     fmt,
-    rc::Rc,
 };
 
 use alloy_primitives::{Address, B256, Bytes};
@@ -12,10 +10,11 @@ use ethrex_types::{Missing, StateError, StateReader, account::KECCAK_EMPTY};
 use revm::{
     Database,
     bytecode::Bytecode,
-    context::DBErrorMarker,
     primitives::{StorageKey, StorageValue},
     state::AccountInfo as RevmAccountInfo,
 };
+
+use crate::stop::{Stop, StopCell, Stopped};
 
 /// What an execution read from the state before the block: what a witness for it must contain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,59 +27,106 @@ pub struct Accesses {
     pub oldest_block_hash: Option<u64>,
 }
 
-/// A fault of the reader, as an error revm accepts.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error(transparent)]
-pub(crate) struct ReadFault(pub(crate) StateError);
+/// How much of the state before a block its transactions may touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessLimits {
+    /// Accounts, storage slots and ancestors beyond the parent, each counted once.
+    pub items: usize,
+    /// Bytes of code, each code counted once.
+    pub code_bytes: usize,
+}
 
-impl DBErrorMarker for ReadFault {}
+/// How much of the state before a block its transactions have touched, those included that were rolled back.
+///
+/// What a system call read first does not count, nor what the block itself made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Accounts, storage slots and ancestors beyond the parent. `BLOCKHASH` of an ancestor needs every header between.
+    pub items: usize,
+    /// Bytes of code.
+    pub code_bytes: usize,
+}
 
 /// Reads through to the state. revm's own cache stands above it, so each thing is read about once.
 pub(crate) struct StateDb<'a> {
     reader: &'a dyn StateReader,
     pub(crate) accesses: Accesses,
-    fault: Fault,
-}
-
-/// Holds the first fault of a reader. revm and alloy-evm wrap errors in layers, and closing a block consumes the
-/// database; whoever holds a clone of this cell learns the fault as it was.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Fault(Rc<RefCell<Option<StateError>>>);
-
-impl Fault {
-    pub(crate) fn take(&self) -> Option<StateError> {
-        self.0.borrow_mut().take()
-    }
+    /// Whether a transaction runs: then accesses count, and limits hold.
+    pub(crate) in_transaction: bool,
+    pub(crate) limits: Option<AccessLimits>,
+    pub(crate) touched: Touched,
+    /// Height of the parent.
+    parent: u64,
+    stop: StopCell,
 }
 
 impl fmt::Debug for StateDb<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StateDb").field("fault", &self.fault).finish_non_exhaustive()
+        f.debug_struct("StateDb").field("stop", &self.stop).finish_non_exhaustive()
     }
 }
 
 impl<'a> StateDb<'a> {
-    pub(crate) fn new(reader: &'a dyn StateReader) -> Self {
-        Self { reader, accesses: Accesses::default(), fault: Fault::default() }
+    /// Reads `reader` for the block of this number.
+    pub(crate) fn new(reader: &'a dyn StateReader, number: u64) -> Self {
+        Self {
+            reader,
+            accesses: Accesses::default(),
+            in_transaction: false,
+            limits: None,
+            touched: Touched::default(),
+            parent: number.saturating_sub(1),
+            stop: StopCell::default(),
+        }
     }
 
-    pub(crate) fn fault(&self) -> Fault {
-        self.fault.clone()
+    pub(crate) fn stop(&self) -> StopCell {
+        self.stop.clone()
     }
 
-    fn note<T>(&self, result: Result<T, StateError>) -> Result<T, ReadFault> {
+    fn note<T>(&self, result: Result<T, StateError>) -> Result<T, Stopped> {
         result.map_err(|fault| {
-            self.fault.0.borrow_mut().get_or_insert_with(|| fault.clone());
-            ReadFault(fault)
+            self.stop.set(Stop::Fault(fault));
+            Stopped
         })
+    }
+
+    /// Counts items about to be read for the first time. Beyond the limit nothing is read, and nothing counts.
+    fn count(&mut self, items: usize) -> Result<(), Stopped> {
+        if !self.in_transaction {
+            return Ok(());
+        }
+        let touched = self.touched.items.saturating_add(items);
+        if self.limits.is_some_and(|limits| touched > limits.items) {
+            self.stop.set(Stop::AccessLimit);
+            return Err(Stopped);
+        }
+        self.touched.items = touched;
+        Ok(())
+    }
+
+    /// Counts code that was read for the first time. Its size is known only then, so what passes the limit counts too.
+    fn count_code(&mut self, code: &Bytes) -> Result<(), Stopped> {
+        if !self.in_transaction {
+            return Ok(());
+        }
+        self.touched.code_bytes = self.touched.code_bytes.saturating_add(code.len());
+        if self.limits.is_some_and(|limits| self.touched.code_bytes > limits.code_bytes) {
+            self.stop.set(Stop::AccessLimit);
+            return Err(Stopped);
+        }
+        Ok(())
     }
 }
 
 impl Database for StateDb<'_> {
-    type Error = ReadFault;
+    type Error = Stopped;
 
-    fn basic(&mut self, address: Address) -> Result<Option<RevmAccountInfo>, ReadFault> {
-        self.accesses.accounts.entry(address).or_default();
+    fn basic(&mut self, address: Address) -> Result<Option<RevmAccountInfo>, Stopped> {
+        if !self.accesses.accounts.contains_key(&address) {
+            self.count(1)?;
+            self.accesses.accounts.insert(address, BTreeSet::new());
+        }
         let account = self.reader.account(address);
         Ok(self.note(account)?.map(|account| RevmAccountInfo {
             nonce: account.nonce,
@@ -91,7 +137,7 @@ impl Database for StateDb<'_> {
         }))
     }
 
-    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, ReadFault> {
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Stopped> {
         if code_hash == KECCAK_EMPTY {
             return Ok(Bytecode::default());
         }
@@ -100,21 +146,31 @@ impl Database for StateDb<'_> {
         let code = self.note(
             code.and_then(|code| code.ok_or(StateError::Missing(Missing::Code(code_hash)))),
         )?;
-        self.accesses.codes.insert(code_hash, code.clone());
+        if self.accesses.codes.insert(code_hash, code.clone()).is_none() {
+            self.count_code(&code)?;
+        }
         // What begins like a delegation and is none (EIP-7702) runs as code, whose first byte is invalid.
         Ok(Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code)))
     }
 
-    fn storage(&mut self, address: Address, key: StorageKey) -> Result<StorageValue, ReadFault> {
+    fn storage(&mut self, address: Address, key: StorageKey) -> Result<StorageValue, Stopped> {
         let slot = B256::from(key);
-        self.accesses.accounts.entry(address).or_default().insert(slot);
+        let known = self.accesses.accounts.get(&address).is_some_and(|slots| slots.contains(&slot));
+        if !known {
+            self.count(1)?;
+            self.accesses.accounts.entry(address).or_default().insert(slot);
+        }
         let value = self.reader.storage(address, slot);
         self.note(value)
     }
 
-    fn block_hash(&mut self, number: u64) -> Result<B256, ReadFault> {
-        let oldest = self.accesses.oldest_block_hash.get_or_insert(number);
-        *oldest = number.min(*oldest);
+    fn block_hash(&mut self, number: u64) -> Result<B256, Stopped> {
+        let oldest = self.accesses.oldest_block_hash;
+        if oldest.is_none_or(|oldest| number < oldest) {
+            let headers = oldest.unwrap_or(self.parent).saturating_sub(number);
+            self.count(usize::try_from(headers).unwrap_or(usize::MAX))?;
+            self.accesses.oldest_block_hash = Some(number);
+        }
         let hash = self.reader.block_hash(number);
         self.note(hash.and_then(|hash| hash.ok_or(StateError::Missing(Missing::BlockHash(number)))))
     }

@@ -15,7 +15,13 @@ use revm::{
     primitives::hardfork::SpecId,
 };
 
-use crate::{handler::RulesHandler, rules::TxRules, tx_env::TxEnv};
+use crate::{
+    handler::RulesHandler,
+    precompile::{self, Meter},
+    rules::TxRules,
+    stop::StopCell,
+    tx_env::TxEnv,
+};
 
 /// Gas of a system call before Amsterdam (EIP-4788, EIP-2935, EIP-7002, EIP-7251). revm always grants what EIP-8037 adds.
 const SYSTEM_CALL_GAS: u64 = 30_000_000;
@@ -45,12 +51,15 @@ where
         db: DB,
         env: EvmEnv,
         rules: &'r dyn TxRules,
+        meter: &Meter,
+        stop: &StopCell,
         inspector: I,
         inspect: bool,
     ) -> Self {
-        let precompiles = PrecompilesMap::from_static(Precompiles::new(
+        let mut precompiles = PrecompilesMap::from_static(Precompiles::new(
             PrecompileSpecId::from_spec_id(env.cfg_env.spec),
         ));
+        precompile::install(&mut precompiles, rules.precompiles(), &env.block_env, meter, stop);
         let inner = Context::mainnet()
             .with_tx(TxEnv::default())
             .with_block(env.block_env)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use alloy_eips::{eip4895::Withdrawal, eip7002, eip7251, eip7685::Requests};
+use alloy_eips::{eip4895::Withdrawal, eip7002, eip7251, eip7685::Requests, eip8282};
 use alloy_evm::{
     Evm as _, EvmEnv,
     block::{
@@ -13,32 +13,36 @@ use alloy_evm::{
         receipt_builder::{ReceiptBuilder, ReceiptBuilderCtx},
     },
 };
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, Bytes, U256};
 use ethrex_types::{
-    ChainSpec, Header, Receipt, StateDiff, StateError, StateReader, Tx, TxType,
-    account::KECCAK_EMPTY, alloy_consensus::transaction::Recovered,
+    BlockAccessList, ChainSpec, Fork, Header, Receipt, StateDiff, StateError, StateReader, Tx,
+    TxType,
+    account::KECCAK_EMPTY,
+    alloy_consensus::{Transaction as _, Typed2718 as _, transaction::Recovered},
 };
 use revm::{
     Database as _,
-    context::result::InvalidTransaction,
+    context::{Cfg as _, result::InvalidTransaction},
     database::{State, states::bundle_state::BundleRetention},
     inspector::NoOpInspector,
 };
 
 use crate::{
-    db::{Accesses, Fault, StateDb},
+    db::{AccessLimits, Accesses, StateDb, Touched},
     deposits,
     diff::state_diff,
     evm::RulesEvm,
-    rules::TxRules,
+    precompile::Meter,
+    rules::{Payment, TxRules},
     spec::ExecutorSpec,
+    stop::{Stop, StopCell},
 };
 
 /// What a block is executed under, besides its transactions.
 #[derive(Debug, Clone)]
 pub struct BlockContext<'a> {
     /// The header. Of a block being built, only what is known before execution counts: parent, beneficiary, number, gas limit,
-    /// timestamp, mix hash, base fee, excess blob gas, parent beacon block root.
+    /// timestamp, mix hash, base fee, excess blob gas, parent beacon block root, slot number.
     pub header: &'a Header,
     /// Withdrawals, from Shanghai on.
     pub withdrawals: Option<&'a [Withdrawal]>,
@@ -71,6 +75,20 @@ pub enum InvalidTx {
         /// The transaction's nonce.
         tx: u64,
     },
+    /// It would touch more of the state before the block than is allowed ([`BlockExecutor::set_access_limits`]).
+    #[error("touches more of the state than is allowed")]
+    AccessLimit {
+        /// Regular gas that it burnt at most until then: its gas limit, or the cap on one transaction (EIP-7825).
+        gas: u64,
+    },
+    /// With it, the block would charge more for injected precompiles than the chain allows.
+    #[error("precompiles charge {used} gas or more in the block, limit is {limit}")]
+    PrecompileGas {
+        /// Gas charged until it was stopped.
+        used: u64,
+        /// The chain's limit for a block.
+        limit: u64,
+    },
     /// Everything else that revm checks before execution.
     #[error("{0}")]
     Other(InvalidTransaction),
@@ -79,7 +97,7 @@ pub enum InvalidTx {
 /// A system call that the block's validity depends on did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum SystemCallFailed {
-    /// The contract has no code although its fork is active (EIP-7002, EIP-7251).
+    /// The contract has no code although its fork is active (EIP-7002, EIP-7251, EIP-8282).
     #[error("system contract {0} has no code")]
     NoCode(Address),
     /// A deposit event is not laid out as the deposit contract does it (EIP-6110).
@@ -97,14 +115,20 @@ pub struct Closed {
     pub receipts: Vec<Receipt>,
     /// EIP-7685 requests; empty before Prague.
     pub requests: Requests,
-    /// Gas used.
+    /// Gas used, as the header says it: after refunds, and from Amsterdam on the larger of regular and state gas without them.
     pub gas_used: u64,
     /// Blob gas used.
     pub blob_gas_used: u64,
+    /// Wei burned: base fee times gas paid for, and blob fees.
+    pub burned_fees: U256,
+    /// Gas charged by injected precompiles.
+    pub precompile_gas_used: u64,
     /// Changes of state.
     pub diff: StateDiff,
     /// What was read from the state before the block.
     pub accesses: Accesses,
+    /// What the block touched and changed (EIP-7928), from Amsterdam on.
+    pub block_access_list: Option<BlockAccessList>,
 }
 
 /// A verdict on what was run, or a fault that left it undecided.
@@ -141,8 +165,12 @@ type Inner<'a> =
 /// Executes one block on a state, transaction by transaction.
 pub struct BlockExecutor<'a> {
     inner: Inner<'a>,
-    prague: bool,
-    fault: Fault,
+    rules: &'a dyn TxRules,
+    /// The newest fork active in the block.
+    fork: Fork,
+    meter: Meter,
+    burned_fees: U256,
+    stop: StopCell,
 }
 
 impl std::fmt::Debug for BlockExecutor<'_> {
@@ -160,11 +188,18 @@ impl<'a> BlockExecutor<'a> {
         state: &'a dyn StateReader,
     ) -> Result<Self, RunError<SystemCallFailed>> {
         let header = block.header;
+        let fork = spec.fork_at(header.number, header.timestamp);
         let spec = ExecutorSpec(spec.clone());
-        let state = StateDb::new(state);
-        let fault = state.fault();
-        let db = State::builder().with_database(state).with_bundle_update().build();
-        let evm = RulesEvm::new(db, block_env(&spec, header), rules, NoOpInspector {}, false);
+        let state = StateDb::new(state, header.number);
+        let stop = state.stop();
+        let db = State::builder()
+            .with_database(state)
+            .with_bundle_update()
+            .with_bal_builder_if(fork >= Fork::Amsterdam)
+            .build();
+        let meter = Meter::new(rules.precompile_gas_limit());
+        let env = block_env(&spec, header);
+        let evm = RulesEvm::new(db, env, rules, &meter, &stop, NoOpInspector {}, false);
         let ctx = EthBlockExecutionCtx {
             parent_hash: header.parent_hash,
             parent_beacon_block_root: header.parent_beacon_block_root,
@@ -172,34 +207,81 @@ impl<'a> BlockExecutor<'a> {
             withdrawals: block.withdrawals.map(Cow::Borrowed),
             extra_data: Bytes::new(),
             tx_count_hint: None,
-            slot_number: None,
+            slot_number: header.slot_number,
         };
-        let prague = alloy_hardforks::EthereumHardforks::is_prague_active_at_timestamp(
-            &spec,
-            header.timestamp,
-        );
         let mut inner = EthBlockExecutor::new(evm, ctx, spec, Receipts);
-        inner.apply_pre_execution_changes().map_err(|error| system_call_error(error, &fault))?;
-        Ok(Self { inner, prague, fault })
+        inner.apply_pre_execution_changes().map_err(|error| system_call_error(error, &stop))?;
+        Ok(Self { inner, rules, fork, meter, burned_fees: U256::ZERO, stop })
     }
 
-    /// Runs the next transaction. On a verdict or a fault nothing has changed.
+    /// Limits what transactions may touch of the state before the block, from the next one on.
+    pub fn set_access_limits(&mut self, limits: Option<AccessLimits>) {
+        self.inner.evm.db_mut().database.limits = limits;
+    }
+
+    /// What transactions have touched of the state before the block, those included that do not stand in it.
+    #[must_use]
+    pub fn touched(&self) -> Touched {
+        self.inner.evm.db().database.touched
+    }
+
+    /// Runs the next transaction. On a verdict or a fault nothing has changed but what [`Self::touched`] says.
     ///
     /// Returns the gas used.
     pub fn run(&mut self, tx: &Tx, sender: Address) -> Result<u64, RunError<InvalidTx>> {
-        match self.inner.execute_transaction(Recovered::new_unchecked(tx, sender)) {
-            Ok(gas) => Ok(gas.tx_gas_used()),
-            Err(error) => Err(match self.fault.take() {
-                Some(fault) => RunError::Fault(fault),
+        self.inner.evm.db_mut().database.in_transaction = true;
+        self.meter.begin();
+        let result =
+            self.inner.execute_transaction_without_commit(Recovered::new_unchecked(tx, sender));
+        self.meter.end(result.is_ok());
+        self.inner.evm.db_mut().database.in_transaction = false;
+        match result {
+            Ok(output) => {
+                self.inner.evm.db_mut().bump_bal_index();
+                let gas = self.inner.commit_transaction(output).tx_gas_used();
+                self.burned_fees += self.burned_by(tx, sender, gas);
+                Ok(gas)
+            }
+            Err(error) => Err(match self.stop.take() {
+                Some(Stop::Fault(fault)) => RunError::Fault(fault),
+                Some(Stop::AccessLimit) => {
+                    let cap = self.inner.evm.cfg_env().tx_gas_limit_cap();
+                    RunError::Invalid(InvalidTx::AccessLimit { gas: tx.gas_limit().min(cap) })
+                }
+                Some(Stop::PrecompileGas { used, limit }) => {
+                    RunError::Invalid(InvalidTx::PrecompileGas { used, limit })
+                }
                 None => RunError::Invalid(invalid_tx(error)),
             }),
         }
     }
 
-    /// Gas used by the transactions so far.
+    /// Gas used by the transactions so far, as a header would say it.
     #[must_use]
     pub fn gas_used(&self) -> u64 {
-        self.inner.cumulative_tx_gas_used
+        if self.fork >= Fork::Amsterdam {
+            self.inner.max_block_gas_used()
+        } else {
+            self.inner.cumulative_tx_gas_used
+        }
+    }
+
+    /// Regular gas used by the transactions so far, before refunds (EIP-8037, EIP-7778).
+    #[must_use]
+    pub fn regular_gas_used(&self) -> u64 {
+        self.inner.block_regular_gas_used
+    }
+
+    /// State gas used by the transactions so far (EIP-8037).
+    #[must_use]
+    pub fn state_gas_used(&self) -> u64 {
+        self.inner.block_state_gas_used
+    }
+
+    /// Gas charged by injected precompiles in the transactions so far.
+    #[must_use]
+    pub fn precompile_gas_used(&self) -> u64 {
+        self.meter.used()
     }
 
     /// Blob gas used by the transactions so far.
@@ -216,17 +298,21 @@ impl<'a> BlockExecutor<'a> {
 
     /// Makes the closing system calls, pays withdrawals and gathers requests.
     pub fn close(mut self) -> Result<Closed, RunError<SystemCallFailed>> {
-        if self.prague {
-            self.require_code(eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS)?;
-            self.require_code(eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS)?;
-            if let Some(contract) = self.inner.spec.0.deposit_contract()
-                && !deposits::are_well_formed(contract, self.receipts())
-            {
-                return Err(RunError::Invalid(SystemCallFailed::DepositLayout));
+        // What comes before the first transaction has index 0, the first transaction 1 (EIP-7928).
+        self.inner.evm.db_mut().bump_bal_index();
+        for (address, since) in REQUEST_CONTRACTS {
+            if self.fork >= since {
+                self.require_code(address)?;
             }
         }
+        if self.fork >= Fork::Prague
+            && let Some(contract) = self.inner.spec.0.deposit_contract()
+            && !deposits::are_well_formed(contract, self.receipts())
+        {
+            return Err(RunError::Invalid(SystemCallFailed::DepositLayout));
+        }
         let (evm, result) =
-            self.inner.finish().map_err(|error| system_call_error(error, &self.fault))?;
+            self.inner.finish().map_err(|error| system_call_error(error, &self.stop))?;
         let mut db = evm.into_db();
         db.merge_transitions(BundleRetention::PlainState);
         let diff = state_diff(db.take_bundle());
@@ -235,9 +321,23 @@ impl<'a> BlockExecutor<'a> {
             requests: result.requests,
             gas_used: result.gas_used,
             blob_gas_used: result.blob_gas_used,
+            burned_fees: self.burned_fees,
+            precompile_gas_used: self.meter.used(),
             diff,
+            block_access_list: db.take_built_alloy_bal(),
             accesses: db.database.accesses,
         })
+    }
+
+    /// What the sender's payment for a transaction burned (EIP-1559, EIP-4844).
+    fn burned_by(&self, tx: &Tx, sender: Address, gas: u64) -> U256 {
+        if self.rules.payment(tx.ty(), sender) != Payment::Sender {
+            return U256::ZERO;
+        }
+        let block = self.inner.evm.block();
+        let blob_fee = block.blob_excess_gas_and_price.map_or(0, |blob| blob.blob_gasprice);
+        let blob_gas = tx.blob_gas_used().unwrap_or_default();
+        U256::from(block.basefee) * U256::from(gas) + U256::from(blob_fee) * U256::from(blob_gas)
     }
 
     /// alloy-evm treats a missing request contract as one that returns nothing; the EIPs call such a block invalid.
@@ -246,14 +346,22 @@ impl<'a> BlockExecutor<'a> {
             Ok(Some(account)) if account.code_hash != KECCAK_EMPTY => Ok(()),
             Ok(_) => Err(RunError::Invalid(SystemCallFailed::NoCode(address))),
             Err(_) => Err(RunError::Fault(
-                self.fault.take().expect("an account read fails only by a read fault"),
+                self.stop.take_fault().expect("an account read fails only by a read fault"),
             )),
         }
     }
 }
 
-fn system_call_error(error: BlockExecutionError, fault: &Fault) -> RunError<SystemCallFailed> {
-    if let Some(fault) = fault.take() {
+/// The contracts that gather requests, each with the fork from which a block needs it.
+pub const REQUEST_CONTRACTS: [(Address, Fork); 4] = [
+    (eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, Fork::Prague),
+    (eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, Fork::Prague),
+    (eip8282::BUILDER_DEPOSIT_CONTRACT_ADDRESS, Fork::Amsterdam),
+    (eip8282::BUILDER_EXIT_CONTRACT_ADDRESS, Fork::Amsterdam),
+];
+
+fn system_call_error(error: BlockExecutionError, stop: &StopCell) -> RunError<SystemCallFailed> {
+    if let Some(fault) = stop.take_fault() {
         return RunError::Fault(fault);
     }
     RunError::Invalid(SystemCallFailed::Failed(match error {

@@ -9,12 +9,15 @@ pub mod executor;
 mod handler;
 mod intrinsic;
 pub mod kzg;
+pub mod precompile;
 pub mod rules;
 mod spec;
+mod stop;
 mod tx_env;
 
 pub use call::{Call, CallError, CallOutcome, Overrides, simulate};
-pub use db::Accesses;
+pub use db::{AccessLimits, Accesses, Touched};
 pub use executor::{BlockContext, BlockExecutor, Closed, InvalidTx, RunError, SystemCallFailed};
 pub use intrinsic::{InitialGas, TxBounds};
+pub use precompile::{Precompile, PrecompileInput, PrecompileOutcome};
 pub use rules::{EthereumTxRules, Payment, TxRules};

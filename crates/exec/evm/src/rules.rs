@@ -1,8 +1,10 @@
 //! What a chain may change about how one transaction runs.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use alloy_primitives::Address;
+
+use crate::precompile::Precompile;
 
 /// Who pays for a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,18 @@ pub enum Payment {
 pub trait TxRules: Debug + Send + Sync {
     /// Who pays for a transaction of this EIP-2718 type from this sender.
     fn payment(&self, tx_type: u8, sender: Address) -> Payment;
+
+    /// Precompiles beside those of the fork.
+    fn precompiles(&self) -> &[Arc<dyn Precompile>] {
+        &[]
+    }
+
+    /// Most gas that [`Self::precompiles`] may charge in one block, counting calls that a revert undid.
+    ///
+    /// A transaction that passes it may not stand in the block. Nothing inside a transaction depends on it.
+    fn precompile_gas_limit(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Ethereum's own: the sender always pays.

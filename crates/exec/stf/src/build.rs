@@ -1,12 +1,14 @@
 //! Building the next block, transaction by transaction.
 
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::Encodable;
-use ethrex_evm::{Accesses, BlockContext, BlockExecutor, Closed, InvalidTx, RunError};
+use ethrex_evm::{
+    AccessLimits, Accesses, BlockContext, BlockExecutor, Closed, InvalidTx, RunError, Touched,
+};
 use ethrex_types::{
-    Block, BlockBody, ChainSpec, Fork, Header, Receipt, SealedBlock, SealedHeader, StateDiff,
-    StateReader, Tx,
+    Block, BlockAccessList, BlockBody, ChainSpec, Fork, Header, Receipt, SealedBlock, SealedHeader,
+    StateDiff, StateReader, Tx,
     alloy_consensus::{
         EMPTY_OMMER_ROOT_HASH, Transaction,
         proofs::{calculate_transaction_root, calculate_withdrawals_root},
@@ -15,6 +17,7 @@ use ethrex_types::{
 
 use crate::{
     InvalidBlock, Rules,
+    access_list::{check_items, hash},
     execute::{MAX_RLP_BLOCK_SIZE, commit_receipts, system_call},
     header::{GAS_LIMIT_BOUND_DIVISOR, next_base_fee, next_excess_blob_gas},
 };
@@ -32,6 +35,8 @@ pub struct BlockAttributes {
     pub withdrawals: Option<Withdrawals>,
     /// Parent beacon block root, from Cancun on.
     pub parent_beacon_block_root: Option<B256>,
+    /// Slot number, from Amsterdam on (EIP-7843).
+    pub slot_number: Option<u64>,
     /// Gas limit to move towards; the step is bounded by 1/1024 of the parent's.
     pub desired_gas_limit: u64,
     /// Free text, at most 32 bytes.
@@ -49,10 +54,14 @@ pub struct BuiltBlock {
     pub receipts: Vec<Receipt>,
     /// EIP-7685 requests.
     pub requests: Requests,
+    /// Wei burned.
+    pub burned_fees: U256,
     /// Changes of state.
     pub diff: StateDiff,
     /// What was read from the state before.
     pub accesses: Accesses,
+    /// What the block touched and changed (EIP-7928), from Amsterdam on.
+    pub block_access_list: Option<BlockAccessList>,
 }
 
 impl BuiltBlock {
@@ -130,6 +139,8 @@ impl BuildContext {
             excess_blob_gas: next_excess_blob_gas(spec, parent, timestamp),
             parent_beacon_block_root: (fork >= Fork::Cancun)
                 .then(|| attributes.parent_beacon_block_root.unwrap_or_default()),
+            slot_number: (fork >= Fork::Amsterdam)
+                .then(|| attributes.slot_number.unwrap_or_default()),
             ..Header::default()
         };
         let withdrawals =
@@ -164,7 +175,8 @@ impl<'a> BlockBuilder<'a> {
         Ok(Self { executor, rules, context, transactions: Vec::new(), senders: Vec::new(), bytes })
     }
 
-    /// Appends a transaction, and returns the gas it used. Where it is not included, nothing has changed.
+    /// Appends a transaction, and returns the gas it used. Where it is not included, nothing has changed but what
+    /// [`Self::touched`] says.
     ///
     /// # Errors
     /// Why it is not included, or a fault.
@@ -215,10 +227,34 @@ impl<'a> BlockBuilder<'a> {
         self.executor.receipts()
     }
 
-    /// Gas that is left in the block.
+    /// Gas that is left in the block: from Amsterdam on, of what is scarcer, regular or state gas (EIP-8037).
     #[must_use]
     pub fn gas_left(&self) -> u64 {
         self.context.header.gas_limit.saturating_sub(self.executor.gas_used())
+    }
+
+    /// Regular gas used so far, before refunds.
+    #[must_use]
+    pub fn regular_gas_used(&self) -> u64 {
+        self.executor.regular_gas_used()
+    }
+
+    /// State gas used so far (EIP-8037).
+    #[must_use]
+    pub fn state_gas_used(&self) -> u64 {
+        self.executor.state_gas_used()
+    }
+
+    /// Limits what transactions may touch of the state before the block, from the next one on. What was touched before
+    /// counts.
+    pub fn set_access_limits(&mut self, limits: Option<AccessLimits>) {
+        self.executor.set_access_limits(limits);
+    }
+
+    /// What transactions have touched of the state before the block, those included that were not put into it.
+    #[must_use]
+    pub fn touched(&self) -> Touched {
+        self.executor.touched()
     }
 
     /// Closes the block: closing system calls, withdrawals, every header field but the state root.
@@ -226,8 +262,13 @@ impl<'a> BlockBuilder<'a> {
     /// # Errors
     /// As [`Self::open`].
     pub fn finish(self) -> Result<BuiltBlock, RunError<InvalidBlock>> {
-        let Closed { receipts, requests, gas_used, blob_gas_used, diff, accesses } =
-            self.executor.close().map_err(system_call)?;
+        let closed = self.executor.close().map_err(system_call)?;
+        let Closed { receipts, requests, gas_used, blob_gas_used, burned_fees, .. } = closed;
+        let (diff, accesses, block_access_list) =
+            (closed.diff, closed.accesses, closed.block_access_list);
+        if let Some(list) = &block_access_list {
+            check_items(list, self.context.header.gas_limit).map_err(RunError::Invalid)?;
+        }
         let (receipts_root, logs_bloom) = commit_receipts(&receipts);
         let context = self.context;
         let fork = context.spec.fork_at(context.header.number, context.header.timestamp);
@@ -242,6 +283,7 @@ impl<'a> BlockBuilder<'a> {
                 .map(|list| calculate_withdrawals_root(list)),
             blob_gas_used: (fork >= Fork::Cancun).then_some(blob_gas_used),
             requests_hash: (fork >= Fork::Prague).then(|| requests.requests_hash()),
+            block_access_list_hash: block_access_list.as_deref().map(hash),
             ..context.header.clone()
         };
         let body = BlockBody {
@@ -249,7 +291,17 @@ impl<'a> BlockBuilder<'a> {
             ommers: Vec::new(),
             withdrawals: context.withdrawals.clone(),
         };
-        Ok(BuiltBlock { header, body, senders: self.senders, receipts, requests, diff, accesses })
+        Ok(BuiltBlock {
+            header,
+            body,
+            senders: self.senders,
+            receipts,
+            requests,
+            burned_fees,
+            diff,
+            accesses,
+            block_access_list,
+        })
     }
 }
 

@@ -1,18 +1,19 @@
 //! Executing a block that came from elsewhere, and comparing what it did with what its header says.
 
 use alloy_eips::eip7685::Requests;
-use alloy_primitives::{B256, Bloom};
+use alloy_primitives::{B256, Bloom, U256};
 use alloy_rlp::Encodable;
 use ethrex_evm::{Accesses, BlockContext, BlockExecutor, Closed, RunError};
 use ethrex_types::{
-    Block, ChainSpec, Fork, Header, Receipt, RecoveredBlock, StateDiff, StateReader,
+    Block, BlockAccessList, ChainSpec, Fork, Header, Receipt, RecoveredBlock, StateDiff,
+    StateReader,
     alloy_consensus::{
         EMPTY_OMMER_ROOT_HASH, Transaction, TxReceipt,
         proofs::{calculate_receipt_root, calculate_transaction_root, calculate_withdrawals_root},
     },
 };
 
-use crate::{InvalidBlock, Rules};
+use crate::{InvalidBlock, Rules, access_list};
 
 /// Largest RLP block from Osaka on, in bytes: 10 MiB less a margin of 2 MiB for the beacon block (EIP-7934).
 pub const MAX_RLP_BLOCK_SIZE: usize = 8 * 1024 * 1024;
@@ -26,10 +27,14 @@ pub struct Executed {
     pub requests: Requests,
     /// Gas used.
     pub gas_used: u64,
+    /// Wei burned.
+    pub burned_fees: U256,
     /// Changes of state.
     pub diff: StateDiff,
     /// What was read from the state before.
     pub accesses: Accesses,
+    /// What the block touched and changed (EIP-7928), from Amsterdam on.
+    pub block_access_list: Option<BlockAccessList>,
 }
 
 /// Checks that a body is the one its header commits to, and what of it needs no state.
@@ -103,8 +108,15 @@ pub fn execute(
     }
     let closed = executor.close().map_err(system_call)?;
     check_outcome(header, &closed).map_err(RunError::Invalid)?;
-    let Closed { receipts, requests, gas_used, diff, accesses, .. } = closed;
-    Ok(Executed { receipts, requests, gas_used, diff, accesses })
+    Ok(Executed {
+        receipts: closed.receipts,
+        requests: closed.requests,
+        gas_used: closed.gas_used,
+        burned_fees: closed.burned_fees,
+        diff: closed.diff,
+        accesses: closed.accesses,
+        block_access_list: closed.block_access_list,
+    })
 }
 
 pub(crate) fn system_call(error: RunError<ethrex_evm::SystemCallFailed>) -> RunError<InvalidBlock> {
@@ -128,6 +140,13 @@ fn check_outcome(header: &Header, closed: &Closed) -> Result<(), InvalidBlock> {
     }
     if let Some(hash) = header.requests_hash {
         root("requests hash", hash, closed.requests.requests_hash())?;
+    }
+    if let (Some(got), Some(list)) = (header.block_access_list_hash, &closed.block_access_list) {
+        access_list::check_items(list, header.gas_limit)?;
+        let want = access_list::hash(list);
+        if got != want {
+            return Err(InvalidBlock::BlockAccessList { got, want });
+        }
     }
     Ok(())
 }

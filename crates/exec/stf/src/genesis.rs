@@ -1,7 +1,7 @@
 //! Whether blocks can follow a genesis.
 
-use alloy_eips::{eip7002, eip7251};
 use alloy_primitives::Address;
+use ethrex_evm::executor::REQUEST_CONTRACTS;
 use ethrex_types::{ChainSpec, Fork};
 
 use crate::header::MINIMUM_GAS_LIMIT;
@@ -32,12 +32,14 @@ pub enum UnusableGenesis {
         "genesis config: the chain must be merged from block 0; set terminalTotalDifficulty to 0"
     )]
     NotMerged,
-    /// The schedule names a fork that this program does not know.
-    #[error("genesis config: the fork {0:?} is not supported; remove its time")]
-    Fork(Fork),
     /// A contract that closes every block is not there.
-    #[error("genesis alloc: system contract {0} has no code, which Prague needs")]
-    SystemContract(Address),
+    #[error("genesis alloc: system contract {address} has no code, which {fork:?} needs")]
+    SystemContract {
+        /// Where it must be.
+        address: Address,
+        /// The fork that needs it.
+        fork: Fork,
+    },
 }
 
 /// Checks that blocks can be built on the genesis of a chain.
@@ -64,18 +66,11 @@ pub fn check_genesis(spec: &ChainSpec) -> Result<(), UnusableGenesis> {
     if spec.fork_at(0, 0) < Fork::Paris {
         return Err(UnusableGenesis::NotMerged);
     }
-    if genesis.config.amsterdam_time.is_some() {
-        return Err(UnusableGenesis::Fork(Fork::Amsterdam));
-    }
-    if spec.fork_at(0, genesis.timestamp) >= Fork::Prague {
-        for address in [
-            eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
-            eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
-        ] {
-            let code = genesis.alloc.get(&address).and_then(|account| account.code.as_ref());
-            if code.is_none_or(|code| code.is_empty()) {
-                return Err(UnusableGenesis::SystemContract(address));
-            }
+    let fork = spec.fork_at(0, genesis.timestamp);
+    for (address, since) in REQUEST_CONTRACTS.into_iter().filter(|(_, since)| fork >= *since) {
+        let code = genesis.alloc.get(&address).and_then(|account| account.code.as_ref());
+        if code.is_none_or(|code| code.is_empty()) {
+            return Err(UnusableGenesis::SystemContract { address, fork: since });
         }
     }
     Ok(())
@@ -97,10 +92,7 @@ mod tests {
         config.shanghai_time = Some(0);
         config.cancun_time = Some(0);
         config.prague_time = Some(0);
-        for address in [
-            eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
-            eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
-        ] {
+        for (address, _) in REQUEST_CONTRACTS {
             let code = Some(vec![0].into());
             genesis.alloc.insert(address, GenesisAccount { code, ..GenesisAccount::default() });
         }
@@ -128,9 +120,18 @@ mod tests {
         check(|genesis| genesis.timestamp = u64::MAX, Err(Timestamp(u64::MAX)));
         check(|genesis| genesis.base_fee_per_gas = Some(u128::MAX), Err(BaseFee(u128::MAX)));
         check(|genesis| genesis.excess_blob_gas = Some(u64::MAX), Err(ExcessBlobGas(u64::MAX)));
-        check(|genesis| genesis.config.amsterdam_time = Some(9), Err(Fork(super::Fork::Amsterdam)));
-        let contract = eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
-        check(|genesis| drop(genesis.alloc.remove(&contract)), Err(SystemContract(contract)));
+        let at_amsterdam = |genesis: &mut Genesis| {
+            genesis.config.osaka_time = Some(0);
+            genesis.config.amsterdam_time = Some(0);
+        };
+        check(at_amsterdam, Ok(()));
+        for (address, fork) in REQUEST_CONTRACTS {
+            let remove = |genesis: &mut Genesis| {
+                at_amsterdam(genesis);
+                genesis.alloc.remove(&address);
+            };
+            check(remove, Err(SystemContract { address, fork }));
+        }
         check(
             |genesis| {
                 genesis.config.terminal_total_difficulty = None;

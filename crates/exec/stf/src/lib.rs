@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod access_list;
 pub mod build;
 pub mod execute;
 pub mod genesis;
@@ -8,7 +9,10 @@ pub mod rules;
 pub mod verdict;
 
 pub use build::{BlockAttributes, BlockBuilder, BuildContext, BuiltBlock, NotIncluded};
-pub use ethrex_evm::{Accesses, InvalidTx, RunError};
+pub use ethrex_evm::{
+    AccessLimits, Accesses, InvalidTx, Precompile, PrecompileInput, PrecompileOutcome, RunError,
+    Touched,
+};
 pub use execute::{Executed, check_body, commit_receipts, execute};
 pub use genesis::{UnusableGenesis, check_genesis};
 pub use header::{check_header, next_base_fee, next_excess_blob_gas};

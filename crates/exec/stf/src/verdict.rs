@@ -151,6 +151,22 @@ pub enum InvalidBlock {
         /// Computed.
         want: Box<Bloom>,
     },
+    /// The block touched or changed something else than its access list says (EIP-7928).
+    #[error("block access list mismatch: header has {got}, executed {want}")]
+    BlockAccessList {
+        /// Hash in the header.
+        got: B256,
+        /// Hash of what was executed.
+        want: B256,
+    },
+    /// The block access list is longer than the gas limit allows (EIP-7928).
+    #[error("block access list of {got} items exceeds {max}")]
+    BlockAccessListItems {
+        /// Addresses and slots.
+        got: u64,
+        /// Limit.
+        max: u64,
+    },
     /// The difficulty is not zero.
     #[error("difficulty must be zero after the merge, is {0}")]
     Difficulty(U256),

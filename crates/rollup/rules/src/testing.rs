@@ -163,6 +163,7 @@ impl TestRollup {
             prev_randao: B256::ZERO,
             withdrawals: None,
             parent_beacon_block_root: None,
+            slot_number: None,
             desired_gas_limit: BLOCK_GAS_LIMIT,
             extra_data: Bytes::new(),
         };

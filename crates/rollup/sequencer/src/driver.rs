@@ -331,6 +331,7 @@ fn build(
         prev_randao: B256::ZERO,
         withdrawals: None,
         parent_beacon_block_root: None,
+        slot_number: None,
         desired_gas_limit: config.gas_limit,
         extra_data: Bytes::new(),
     };

@@ -112,6 +112,7 @@ impl Context {
             prev_randao: head.mix_hash,
             withdrawals: None,
             parent_beacon_block_root: None,
+            slot_number: None,
             desired_gas_limit: head.gas_limit,
             extra_data: Default::default(),
         };

@@ -146,6 +146,7 @@ impl World {
             prev_randao: B256::ZERO,
             withdrawals: None,
             parent_beacon_block_root: None,
+            slot_number: None,
             desired_gas_limit: parent.gas_limit,
             extra_data: Bytes::new(),
         };

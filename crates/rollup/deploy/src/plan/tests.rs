@@ -49,6 +49,7 @@ fn run(requests: impl IntoIterator<Item = TxRequest>) -> BuiltBlock {
         prev_randao: B256::ZERO,
         withdrawals: None,
         parent_beacon_block_root: None,
+        slot_number: None,
         desired_gas_limit: parent.gas_limit,
         extra_data: Bytes::new(),
     };

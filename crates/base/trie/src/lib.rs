@@ -9,6 +9,7 @@ mod trie;
 
 pub use alloy_trie::EMPTY_ROOT_HASH as EMPTY_ROOT;
 pub use commit::NodeChanges;
+pub use node::is_canonical_node;
 pub use nybbles::Nibbles;
 pub use proof::{ProofError, prove, read_value, verify_proof};
 pub use source::{HashedNodes, NodeSource, Recorder};

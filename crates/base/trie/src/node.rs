@@ -41,39 +41,92 @@ pub(crate) enum ChildRef<'a> {
     Inline(&'a [u8]),
 }
 
+/// Whether these bytes are the canonical RLP of a node that can stand somewhere in a trie, with all nodes inlined in it.
+///
+/// What only its neighbours can tell is left open: where it stands, and whether a child that is named by hash may be one.
+#[must_use]
+pub fn is_canonical_node(rlp: &[u8]) -> bool {
+    // A leaf ends where keys end, which fixes the depth of everything above it; all other conditions are bounds from
+    // above, so without a leaf the root is the most lenient place.
+    let Ok(leaf) = first_leaf(rlp) else { return false };
+    let depth = leaf.map_or(Some(0), |end| KEY_NIBBLES.checked_sub(end));
+    depth.is_some_and(|depth| check(rlp, depth, false).is_ok())
+}
+
+/// How many nibbles below this node the first leaf that is inlined in it ends. Each inlined node is shorter than the one
+/// around it, so the recursion is bounded by the length of a hash.
+fn first_leaf(rlp: &[u8]) -> Result<Option<usize>, Malformed> {
+    let inline = |child: ChildRef<'_>, above: usize| match child {
+        ChildRef::Inline(rlp) => Ok(first_leaf(rlp)?.map(|end| above + end)),
+        ChildRef::Empty | ChildRef::Hash(_) => Ok(None),
+    };
+    match parse(rlp)? {
+        NodeRef::Leaf(path, _) => Ok(Some(path.len())),
+        NodeRef::Extension(path, child) => inline(child, path.len()),
+        NodeRef::Branch(children) => {
+            for child in children {
+                if let Some(end) = inline(child, 1)? {
+                    return Ok(Some(end));
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// Checks a node at this depth and all that is inlined in it. Under an extension only a branch may stand.
+fn check(rlp: &[u8], depth: usize, under_extension: bool) -> Result<(), Malformed> {
+    match decode(rlp, depth)? {
+        NodeRef::Leaf(..) | NodeRef::Extension(..) if under_extension => Err(Malformed),
+        NodeRef::Extension(path, ChildRef::Inline(child)) => check(child, depth + path.len(), true),
+        NodeRef::Leaf(..) | NodeRef::Extension(..) => Ok(()),
+        NodeRef::Branch(children) => children.iter().try_for_each(|child| match child {
+            ChildRef::Inline(child) => check(child, depth + 1, false),
+            ChildRef::Empty | ChildRef::Hash(_) => Ok(()),
+        }),
+    }
+}
+
+/// Whether a node of this length may be named by its hash: shorter ones stand inside their parents, but for the root.
+pub(crate) const fn may_be_hashed(len: usize, depth: usize) -> bool {
+    depth == 0 || len >= HASH_BYTES
+}
+
 /// Reads a node that stands `depth` nibbles below the root.
 ///
 /// Refuses what no honest trie contains: paths that do not end at 64 nibbles, branches with a value or with fewer than
 /// two children, extensions without a path, trailing bytes, RLP or hex-prefix encodings other than the shortest one.
 /// Since every step down takes at least one nibble, no walk over such nodes is longer than a key.
-pub(crate) fn decode(mut rlp: &[u8], depth: usize) -> Result<NodeRef<'_>, Malformed> {
+pub(crate) fn decode(rlp: &[u8], depth: usize) -> Result<NodeRef<'_>, Malformed> {
+    let node = parse(rlp)?;
+    let fits = match &node {
+        NodeRef::Leaf(path, _) => depth + path.len() == KEY_NIBBLES,
+        NodeRef::Extension(path, _) => depth + path.len() < KEY_NIBBLES,
+        NodeRef::Branch(_) => depth < KEY_NIBBLES,
+    };
+    if fits { Ok(node) } else { Err(Malformed) }
+}
+
+/// Reads a node wherever it stands.
+fn parse(mut rlp: &[u8]) -> Result<NodeRef<'_>, Malformed> {
     let mut payload = Header::decode_bytes(&mut rlp, true)?;
     if !rlp.is_empty() {
         return Err(Malformed);
     }
     let first = item(&mut payload)?;
     let second = item(&mut payload)?;
-    if payload.is_empty() {
-        short(first, second, depth)
-    } else {
-        branch(first, second, payload, depth)
-    }
+    if payload.is_empty() { short(first, second) } else { branch(first, second, payload) }
 }
 
-fn short<'a>(path: &'a [u8], rest: &'a [u8], depth: usize) -> Result<NodeRef<'a>, Malformed> {
+fn short<'a>(path: &'a [u8], rest: &'a [u8]) -> Result<NodeRef<'a>, Malformed> {
     let (path, is_leaf) = hex_prefix(string(path)?)?;
-    let end = depth + path.len();
     if is_leaf {
         let value = string(rest)?;
-        return if end == KEY_NIBBLES && !value.is_empty() {
-            Ok(NodeRef::Leaf(path, value))
-        } else {
-            Err(Malformed)
-        };
+        return if value.is_empty() { Err(Malformed) } else { Ok(NodeRef::Leaf(path, value)) };
     }
     match child(rest)? {
         ChildRef::Empty => Err(Malformed),
-        _ if path.is_empty() || end >= KEY_NIBBLES => Err(Malformed),
+        _ if path.is_empty() => Err(Malformed),
         child => Ok(NodeRef::Extension(path, child)),
     }
 }
@@ -82,7 +135,6 @@ fn branch<'a>(
     first: &'a [u8],
     second: &'a [u8],
     mut rest: &'a [u8],
-    depth: usize,
 ) -> Result<NodeRef<'a>, Malformed> {
     let mut children = [ChildRef::Empty; WIDTH];
     children[0] = child(first)?;
@@ -91,7 +143,7 @@ fn branch<'a>(
         *slot = child(item(&mut rest)?)?;
     }
     let occupied = children.iter().filter(|child| !matches!(child, ChildRef::Empty)).count();
-    if rest != [EMPTY_STRING_CODE] || occupied < 2 || depth >= KEY_NIBBLES {
+    if rest != [EMPTY_STRING_CODE] || occupied < 2 {
         return Err(Malformed);
     }
     Ok(NodeRef::Branch(children))
@@ -276,7 +328,73 @@ mod tests {
         refuses(&trailing, 0);
     }
 
+    fn branch_of(children: &[&[u8]]) -> Vec<u8> {
+        let mut branch = BranchEncoder::new();
+        (0..WIDTH).for_each(|i| match children.get(i) {
+            Some(child) => branch.push(child),
+            None => branch.empty(),
+        });
+        branch.finish().to_vec()
+    }
+
+    #[test]
+    fn w04_a_node_by_itself_is_canonical_or_not() {
+        let hash = [&[0xa0][..], &[7; 32]].concat();
+        let extension = |path: &[u8], child: &[u8]| {
+            let mut out = vec![];
+            encode_extension(&Nibbles::from_nibbles(path), child, &mut out);
+            out
+        };
+        let good = [
+            leaf(&[1; 64], b"v"),
+            leaf(&[], b"v"),
+            leaf(&[3; 7], &[9; 90]),
+            extension(&[1], &hash),
+            extension(&[1; 63], &hash),
+            branch_of(&[&hash, &hash]),
+            branch_of(&[&leaf(&[1, 2], b"v"), &leaf(&[3, 4], b"w"), &hash]),
+            extension(&[5], &branch_of(&[&leaf(&[1], b"v"), &leaf(&[2], b"w")])),
+        ];
+        for node in good {
+            assert!(is_canonical_node(&node), "{}", hex::encode(node));
+        }
+        let inline_extension = extension(&[1], &branch_of(&[&leaf(&[], b"v"), &leaf(&[], b"w")]));
+        let bad = [
+            // Leaves that would end at different depths.
+            branch_of(&[&leaf(&[1], b"v"), &leaf(&[3, 4], b"w")]),
+            // Under an extension: a leaf, an extension.
+            extension(&[5], &leaf(&[1], b"v")),
+            extension(&[5], &inline_extension),
+            // No room below.
+            extension(&[1; 64], &hash),
+            branch_of(&[&hash]),
+            branch_of(&[&hash, &[0x82, 1, 2]]),
+            // A hash of 33 bytes, an inlined node of 32.
+            branch_of(&[&hash, &[&[0xa1][..], &[7; 33]].concat()]),
+            branch_of(&[&hash, &leaf(&[1; 4], &[7; 28])]),
+            // Flags: none of the four, an even path with a low nibble.
+            vec![0xc3, 0x40, 0x81, 0x80],
+            vec![0xc2, 0x21, 0x01],
+            vec![0xc3, 0x81, 0x20, 0x01],
+            // Three items; a branch with a value.
+            vec![0xc3, 0x20, 0x01, 0x01],
+            vec![],
+            hex!("8199").to_vec(),
+        ];
+        for node in bad {
+            assert!(!is_canonical_node(&node), "{}", hex::encode(node));
+        }
+        let mut valued = branch_of(&[&hash, &hash]);
+        *valued.last_mut().unwrap() = 1;
+        assert!(!is_canonical_node(&valued));
+    }
+
     proptest! {
+        #[test]
+        fn judging_a_node_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = is_canonical_node(&bytes);
+        }
+
         #[test]
         fn decoding_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..600), depth in 0usize..=64) {
             let _ = decode(&bytes, depth);

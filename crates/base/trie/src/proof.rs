@@ -91,12 +91,20 @@ fn walk<E>(
     }
     let key = Nibbles::unpack(key);
     let (mut hash, mut depth) = (root, 0);
+    // Under an extension only a branch may stand.
+    let mut under_extension = false;
     loop {
         let node = fetch(&key.slice(..depth), hash)?;
+        if !node::may_be_hashed(node.len(), depth) {
+            return Err(malformed(hash));
+        }
         let mut rlp = &node[..];
         // Ends with the next node that has to be fetched; nodes inlined in this one are walked through.
         hash = loop {
             let child = match node::decode(rlp, depth).map_err(|_| malformed(hash))? {
+                NodeRef::Leaf(..) | NodeRef::Extension(..) if under_extension => {
+                    return Err(malformed(hash));
+                }
                 NodeRef::Leaf(path, value) => {
                     return Ok((path == key.slice(depth..)).then(|| value.to_vec()));
                 }
@@ -105,9 +113,11 @@ fn walk<E>(
                         return Ok(None);
                     }
                     depth += path.len();
+                    under_extension = true;
                     child
                 }
                 NodeRef::Branch(children) => {
+                    under_extension = false;
                     let nibble = key.get_unchecked(depth);
                     depth += 1;
                     children[usize::from(nibble)]

@@ -38,11 +38,14 @@ pub struct StorageChanges {
     pub nodes: NodeChanges,
 }
 
-/// Applies a diff to the state with root `parent`.
+/// Applies a diff to the state with root `parent`, by the canonical update procedure.
 ///
 /// Storage tries come first, on all cores where the feature `parallel` is on, then the account trie. Within a trie,
-/// changes precede removals: a branch then never collapses on the way to a shape in which it stands, so no sibling is
-/// asked for that the final shape does not need, which matters where nodes come from a witness.
+/// what is set goes in by the order of key hashes, then what is deleted goes out by the same order: a branch then never
+/// collapses on the way to a shape in which it stands, so no sibling is asked for that the final shape does not need.
+/// Which nodes are read is therefore a function of the tries and the diff alone: the paths to the keys of the diff, and
+/// the surviving child of each branch that collapses. A witness is sufficient by this rule, so changing it changes
+/// consensus wherever stateless validation is part of it. Storage tries are independent, so threads change nothing.
 pub fn update_state(
     source: &dyn NodeSource,
     parent: B256,
@@ -104,8 +107,11 @@ pub fn read_slot(
     slot: B256,
 ) -> Result<U256, StateError> {
     let value = read_value(source, Some(keccak256(address)), storage_root, keccak256(slot))?;
+    // A slot that is zero has no leaf.
     value.map_or(Ok(U256::ZERO), |value| {
-        decode_exact(&value).ok_or(StateError::Malformed(storage_root))
+        decode_exact(&value)
+            .filter(|value: &U256| !value.is_zero())
+            .ok_or(StateError::Malformed(storage_root))
     })
 }
 

@@ -329,6 +329,9 @@ impl<'s> Trie<'s> {
             Link::Blinded(at) => self.hashes[at as usize],
         };
         let rlp = fetch(self.source, self.owner, &key.slice(..depth), hash)?;
+        if !node::may_be_hashed(rlp.len(), depth) {
+            return Err(StateError::Malformed(hash));
+        }
         // Slots taken by the parts of a malformed node are lost, which costs memory only.
         let id = self.decode(&rlp, depth).map_err(|node::Malformed| StateError::Malformed(hash))?;
         let slot = &mut self.slots[id as usize];

@@ -1,0 +1,213 @@
+//! Which nodes an update reads: the paths to its keys, and the surviving child of each branch that collapses. No more,
+//! since witnesses are made of what is read; no less, since a witness that lacks one of them must be refused.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_rlp::Decodable;
+use alloy_trie::nodes::TrieNode;
+use ethrex_trie::{
+    EMPTY_ROOT, HashedNodes, Nibbles, NodeSource, Recorder, StateUpdate, prove, update_state,
+};
+use ethrex_types::{AccountDiff, AccountInfo, StateDiff, StateError};
+use proptest::prelude::*;
+
+type Slots = BTreeMap<B256, U256>;
+
+/// The account all tests write to.
+const OWNER: Address = Address::repeat_byte(0xaa);
+
+/// The nodes of the storage trie by path, and of the account trie.
+#[derive(Debug, Clone, Default)]
+struct Nodes(BTreeMap<(Option<B256>, Nibbles), Bytes>);
+
+impl NodeSource for Nodes {
+    fn node(
+        &self,
+        owner: Option<B256>,
+        path: &Nibbles,
+        hash: B256,
+    ) -> Result<Option<Bytes>, StateError> {
+        let node = self.0.get(&(owner, *path)).cloned();
+        assert!(node.as_ref().is_none_or(|node| keccak256(node) == hash));
+        Ok(node)
+    }
+}
+
+impl Nodes {
+    fn apply(&mut self, update: &StateUpdate) {
+        let storages = update.nodes.storages.iter();
+        let storages = storages.flat_map(|(owner, changes)| {
+            changes.nodes.iter().map(|(path, node)| ((Some(*owner), *path), node))
+        });
+        let accounts = update.nodes.accounts.iter().map(|(path, node)| ((None, *path), node));
+        for (at, node) in storages.chain(accounts) {
+            match node {
+                Some(node) => self.0.insert(at, node.clone()),
+                None => self.0.remove(&at),
+            };
+        }
+    }
+
+    fn storage(&self, path: &Nibbles) -> Option<&Bytes> {
+        self.0.get(&(Some(keccak256(OWNER)), *path))
+    }
+}
+
+fn diff(slots: Slots) -> StateDiff {
+    let info = AccountInfo { nonce: 1, ..AccountInfo::default() };
+    let account = AccountDiff { info: Some(info), wiped: false, storage: slots };
+    StateDiff { accounts: BTreeMap::from([(OWNER, account)]), codes: BTreeMap::new() }
+}
+
+/// The state after writing `slots` to nothing: its root, the root of the storage, its nodes.
+fn built(slots: &Slots) -> (B256, B256, Nodes) {
+    let update = update_state(&HashedNodes::default(), EMPTY_ROOT, &diff(slots.clone())).unwrap();
+    let mut nodes = Nodes::default();
+    nodes.apply(&update);
+    (update.root, update.accounts[&OWNER].unwrap().storage_root, nodes)
+}
+
+/// The child that remains alone where the leaf of `key` goes, if removing it collapses a branch.
+fn survivor(nodes: &Nodes, key: B256) -> Option<Bytes> {
+    let key = Nibbles::unpack(key);
+    let (mut path, mut branch) = (Nibbles::new(), None);
+    loop {
+        match TrieNode::decode(&mut nodes.storage(&path)?.as_ref()).unwrap() {
+            TrieNode::EmptyRoot => return None,
+            TrieNode::Leaf(leaf) => {
+                if path.join(&leaf.key) != key {
+                    return None;
+                }
+                break;
+            }
+            TrieNode::Extension(extension) => {
+                path = path.join(&extension.key);
+                branch = None;
+            }
+            TrieNode::Branch(node) => {
+                let children: Vec<u8> =
+                    (0u8..16).filter(|nibble| node.state_mask.is_bit_set(*nibble)).collect();
+                let nibble = key.get_unchecked(path.len());
+                branch = Some((path, children, nibble));
+                path.push_unchecked(nibble);
+            }
+        }
+    }
+    let (mut at, children, gone) = branch?;
+    let [a, b] = children[..] else { return None };
+    at.push_unchecked(if a == gone { b } else { a });
+    nodes.storage(&at).cloned()
+}
+
+/// What the procedure reads, from its definition: every step is done by itself on the whole trie.
+fn required(root: B256, storage: B256, before: &Nodes, writes: &Slots) -> BTreeSet<Bytes> {
+    let mut required = BTreeSet::from_iter(prove(before, None, root, keccak256(OWNER)).unwrap());
+    let mut steps: Vec<_> =
+        writes.iter().map(|(slot, value)| (keccak256(slot), slot, value)).collect();
+    for (key, ..) in &steps {
+        required.extend(prove(before, Some(keccak256(OWNER)), storage, *key).unwrap());
+    }
+    steps.sort_by_key(|(key, _, value)| (value.is_zero(), *key));
+    let old: BTreeSet<_> = before.0.values().cloned().collect();
+    let (mut nodes, mut root) = (before.clone(), root);
+    for (key, slot, value) in steps {
+        if value.is_zero() {
+            required.extend(survivor(&nodes, key).filter(|node| old.contains(node)));
+        }
+        let update = update_state(&nodes, root, &diff(Slots::from([(*slot, *value)]))).unwrap();
+        root = update.root;
+        nodes.apply(&update);
+    }
+    required
+}
+
+#[track_caller]
+fn check(before: &Slots, writes: &Slots) {
+    let (root, storage, nodes) = built(before);
+    let recorder = Recorder::new(&nodes);
+    let update = update_state(&recorder, root, &diff(writes.clone())).unwrap();
+    let read: BTreeSet<_> = recorder.into_nodes().into_iter().collect();
+    let required = required(root, storage, &nodes, writes);
+    assert_eq!(read, required, "{before:?} {writes:?}");
+    for missing in &required {
+        let less: HashedNodes = required.iter().filter(|node| *node != missing).cloned().collect();
+        update_state(&less, root, &diff(writes.clone())).unwrap_err();
+    }
+    let all: HashedNodes = required.into_iter().collect();
+    assert_eq!(update_state(&all, root, &diff(writes.clone())).unwrap(), update);
+}
+
+/// Values of 32 bytes, so that no node is short enough to be inlined and each shows by itself.
+fn value(small: u64) -> U256 {
+    U256::from(small) << 248
+}
+
+fn slot(number: u64) -> B256 {
+    U256::from(number).into()
+}
+
+fn slots(entries: &[(u64, u64)]) -> Slots {
+    entries.iter().map(|(number, small)| (slot(*number), value(*small))).collect()
+}
+
+/// Numbers of slots whose key hashes begin with the given nibbles.
+fn under(prefix: &[u8], count: usize) -> Vec<u64> {
+    let prefix = Nibbles::from_nibbles(prefix);
+    (0..)
+        .filter(|n| Nibbles::unpack(keccak256(slot(*n))).starts_with(&prefix))
+        .take(count)
+        .collect()
+}
+
+#[test]
+fn w07_the_last_slot_leaves_nothing() {
+    check(&slots(&[(1, 1)]), &slots(&[(1, 0)]));
+}
+
+#[test]
+fn w07_a_branch_collapses_into_a_leaf_a_branch_or_an_extension() {
+    let (leaf, other) = (under(&[1], 1)[0], under(&[2], 1)[0]);
+    check(&slots(&[(leaf, 1), (other, 1)]), &slots(&[(other, 0)]));
+    // 3 and 4 differ in the second nibble: a branch below the first.
+    let (low, high) = (under(&[3, 3], 1)[0], under(&[3, 4], 1)[0]);
+    check(&slots(&[(low, 1), (high, 1), (other, 1)]), &slots(&[(other, 0)]));
+    let deep = under(&[5, 6], 2);
+    check(&slots(&[(deep[0], 1), (deep[1], 1), (other, 1)]), &slots(&[(other, 0)]));
+}
+
+#[test]
+fn w07_an_insertion_beside_a_deletion_spares_the_survivor() {
+    let (kept, gone, new) = (under(&[1], 1)[0], under(&[2], 1)[0], under(&[3], 1)[0]);
+    let before = slots(&[(kept, 1), (gone, 1)]);
+    check(&before, &slots(&[(gone, 0), (new, 1)]));
+    let (root, storage, nodes) = built(&before);
+    let survivor = nodes.storage(&Nibbles::from_nibbles([1])).unwrap();
+    assert!(!required(root, storage, &nodes, &slots(&[(gone, 0), (new, 1)])).contains(survivor));
+    assert!(required(root, storage, &nodes, &slots(&[(gone, 0)])).contains(survivor));
+}
+
+#[test]
+fn w07_deletions_in_one_branch_and_up_to_the_root() {
+    let a = under(&[7, 7], 3);
+    let b = under(&[8], 1)[0];
+    let before = slots(&[(a[0], 1), (a[1], 1), (a[2], 1), (b, 1)]);
+    check(&before, &slots(&[(a[0], 0), (a[1], 0)]));
+    check(&before, &slots(&[(a[0], 0), (a[1], 0), (a[2], 0)]));
+    check(&before, &slots(&[(a[0], 0), (a[1], 0), (a[2], 0), (b, 0)]));
+    check(&before, &slots(&[(a[0], 0), (a[1], 2), (b, 0)]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn w07_an_update_reads_what_the_canonical_procedure_names(
+        before in proptest::collection::btree_map(0u64..40, 1u64..4, 0..24),
+        writes in proptest::collection::btree_map(0u64..48, prop_oneof![2 => Just(0u64), 1 => 1u64..4], 1..16),
+    ) {
+        let of = |entries: BTreeMap<u64, u64>| slots(&entries.into_iter().collect::<Vec<_>>());
+        check(&of(before), &of(writes));
+    }
+}

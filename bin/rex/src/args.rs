@@ -88,10 +88,13 @@ pub(crate) enum ChainCommand {
 pub(crate) enum BridgeCommand {
     /// Moves ether from L1 into the rollup
     Deposit(DepositArgs),
-    /// Moves ether out of the rollup; it is claimed on L1 once its batch is verified
+    /// Moves ether out of the rollup; it is claimed on L1 once its batch or block is verified there
     Withdraw(WithdrawArgs),
     /// Claims a withdrawal on L1
+    #[command(visible_alias = "claim")]
     ClaimWithdraw(ClaimArgs),
+    /// Queues a signed transaction on L1, which a native rollup must then include
+    Force(ForceArgs),
     /// Prints the proofs of a transaction's messages to L1 as JSON
     MessageProof(ProofArgs),
     /// Prints the number of the latest batch
@@ -312,12 +315,26 @@ impl FromStr for Secret {
     }
 }
 
+/// What a message between L1 and a native rollup says beside its ether. A rollup that is not native has no use for it.
+#[derive(Debug, Args)]
+pub(crate) struct MessageArgs {
+    /// Wei for whoever delivers it on a native rollup, on top of the amount
+    #[arg(long, default_value = "0", value_name = "WEI", value_parser = wei)]
+    pub(crate) fee: U256,
+    /// Gas the receiver gets there, if it is a contract
+    #[arg(long, default_value = "100000", value_name = "GAS")]
+    pub(crate) message_gas: u64,
+}
+
 /// Where the rollup meets L1.
 #[derive(Debug, Args)]
 pub(crate) struct L1Args {
-    /// Address of CommonBridge on L1
+    /// Address of CommonBridge on L1, of a rollup that is not native
     #[arg(env = "BRIDGE_ADDRESS", value_name = "BRIDGE_ADDRESS")]
-    pub(crate) bridge: Address,
+    pub(crate) bridge: Option<Address>,
+    /// Address of NativeRollup on L1 [default: what the rollup's node says, if it is native]
+    #[arg(long, env = "ETHREX_NATIVE_ROLLUP_CONTRACT_ADDRESS", value_name = "ADDRESS")]
+    pub(crate) native_rollup: Option<Address>,
     /// JSON-RPC endpoint of L1
     #[arg(long, env = "L1_RPC_URL", default_value = "http://localhost:8545", value_name = "URL")]
     pub(crate) l1_rpc_url: Url,
@@ -334,6 +351,8 @@ pub(crate) struct DepositArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) to: Option<Address>,
     #[command(flatten)]
+    pub(crate) message: MessageArgs,
+    #[command(flatten)]
     pub(crate) tx: TxArgs,
 }
 
@@ -342,9 +361,21 @@ pub(crate) struct WithdrawArgs {
     /// Wei to withdraw
     #[arg(value_parser = wei)]
     pub(crate) amount: U256,
-    /// Who can claim it on L1 [default: the sender]
+    /// Who receives it on L1 [default: the sender]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) to: Option<Address>,
+    #[command(flatten)]
+    pub(crate) message: MessageArgs,
+    #[command(flatten)]
+    pub(crate) tx: TxArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForceArgs {
+    /// The transaction, signed for the rollup and encoded, as `cast mktx` prints it
+    pub(crate) raw: Bytes,
+    #[command(flatten)]
+    pub(crate) l1: L1Args,
     #[command(flatten)]
     pub(crate) tx: TxArgs,
 }
@@ -423,7 +454,7 @@ mod tests {
             panic!("a deposit")
         };
         assert_eq!(args.amount, U256::from(50_000_000));
-        assert_eq!(args.l1.bridge.to_string().to_lowercase(), BRIDGE);
+        assert_eq!(args.l1.bridge.unwrap().to_string().to_lowercase(), BRIDGE);
         assert_eq!(args.l1.l1_rpc_url.as_str(), "http://localhost:8545/");
     }
 
@@ -436,7 +467,24 @@ mod tests {
             panic!("a claim")
         };
         assert_eq!(args.l2_tx_hash, hash);
-        assert_eq!(args.l1.bridge.to_string().to_lowercase(), BRIDGE);
+        assert_eq!(args.l1.bridge.unwrap().to_string().to_lowercase(), BRIDGE);
+    }
+
+    #[test]
+    fn a_native_rollup_needs_no_bridge() {
+        let Command::L2(L2Command::Bridge(BridgeCommand::Deposit(args))) = parse(&format!(
+            "rex l2 deposit 5 --native-rollup {BRIDGE} --fee 7 --message-gas 9 -k {KEY}"
+        )) else {
+            panic!("a deposit")
+        };
+        assert_eq!((args.l1.bridge, args.message.fee), (None, U256::from(7)));
+        assert_eq!(args.message.message_gas, 9);
+        let Command::L2(L2Command::Bridge(BridgeCommand::Force(args))) =
+            parse(&format!("rex l2 force 0x02c0 -k {KEY}"))
+        else {
+            panic!("a forced transaction")
+        };
+        assert_eq!(args.raw.as_ref(), [2, 0xc0]);
     }
 
     #[test]

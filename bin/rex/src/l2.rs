@@ -19,25 +19,67 @@ use tokio::time::Instant;
 
 use crate::{
     args::{BatchArgs, BridgeCommand, ClaimArgs, DepositArgs, ProofArgs, RpcArgs, WithdrawArgs},
+    native::{self, Rollup},
     rpc::{Endpoint, POLL_INTERVAL},
     transact,
 };
 
 /// Does what the user asked for and says what came of it.
 pub(crate) async fn run(command: BridgeCommand, rpc: RpcArgs) -> Result<String> {
+    let l2 = Endpoint::l2(rpc)?;
     match command {
-        BridgeCommand::Deposit(args) => deposit(args).await,
-        BridgeCommand::Withdraw(args) => withdraw(&args, &Endpoint::l2(rpc)?).await,
-        BridgeCommand::ClaimWithdraw(args) => claim(args, &Endpoint::l2(rpc)?).await,
-        BridgeCommand::MessageProof(args) => message_proof(&args, &Endpoint::l2(rpc)?).await,
-        BridgeCommand::BatchNumber => batch_number(&Endpoint::l2(rpc)?).await,
-        BridgeCommand::BatchByNumber(args) => batch_by_number(&args, &Endpoint::l2(rpc)?).await,
+        BridgeCommand::Deposit(args) => {
+            let l1 = Endpoint::settlement(args.l1.l1_rpc_url.clone())?;
+            // A deposit needs no node of the rollup where the bridge is named.
+            match Rollup::of(&args.l1, &l2).await?.unwrap_or(Rollup::Validity(args.l1.bridge)) {
+                Rollup::Validity(bridge) => deposit(&args, named(bridge)?, &l1).await,
+                Rollup::Native(rollup) => native::deposit(&args, rollup, &l1).await,
+            }
+        }
+        BridgeCommand::Withdraw(args) => match kind(&l2).await? {
+            Rollup::Validity(_) => withdraw(&args, &l2).await,
+            Rollup::Native(_) => native::withdraw(&args, &l2).await,
+        },
+        BridgeCommand::ClaimWithdraw(args) => {
+            let l1 = Endpoint::settlement(args.l1.l1_rpc_url.clone())?;
+            match Rollup::of(&args.l1, &l2).await?.unwrap_or(Rollup::Validity(args.l1.bridge)) {
+                Rollup::Validity(bridge) => claim(args, named(bridge)?, &l1, &l2).await,
+                Rollup::Native(rollup) => native::claim(args, rollup, &l1, &l2).await,
+            }
+        }
+        BridgeCommand::Force(args) => {
+            let l1 = Endpoint::settlement(args.l1.l1_rpc_url.clone())?;
+            match Rollup::of(&args.l1, &l2).await? {
+                Some(Rollup::Native(rollup)) => native::force(&args, rollup, &l1).await,
+                Some(Rollup::Validity(_)) => bail!(
+                    "this rollup is not native: call sendToL2 of its CommonBridge, which it must process in time"
+                ),
+                None => bail!(
+                    "the rollup's node does not answer: name its contract with --native-rollup"
+                ),
+            }
+        }
+        BridgeCommand::MessageProof(args) => match kind(&l2).await? {
+            Rollup::Validity(_) => message_proof(&args, &l2).await,
+            Rollup::Native(_) => native::message_proof(&args, &l2).await,
+        },
+        BridgeCommand::BatchNumber => batch_number(&l2).await,
+        BridgeCommand::BatchByNumber(args) => batch_by_number(&args, &l2).await,
     }
 }
 
-async fn deposit(args: DepositArgs) -> Result<String> {
-    let l1 = Endpoint::settlement(args.l1.l1_rpc_url)?;
-    let bridge = args.l1.bridge;
+/// What a rollup is where no L1 is involved. One whose node does not answer is asked again, and says so then.
+async fn kind(l2: &Endpoint) -> Result<Rollup> {
+    Ok(Rollup::ask(l2).await?.unwrap_or(Rollup::Validity(None)))
+}
+
+fn named(bridge: Option<Address>) -> Result<Address> {
+    bridge.ok_or_eyre(
+        "the rollup's contract on L1 is not known: give BRIDGE_ADDRESS, or --native-rollup for a native rollup whose node does not answer",
+    )
+}
+
+async fn deposit(args: &DepositArgs, bridge: Address, l1: &Endpoint) -> Result<String> {
     l1.expect_contract(bridge, "the bridge (BRIDGE_ADDRESS)").await?;
     let l2_recipient = match args.to {
         Some(to) => to,
@@ -46,7 +88,7 @@ async fn deposit(args: DepositArgs) -> Result<String> {
     let call = CommonBridge::depositCall { l2Recipient: l2_recipient };
     let request =
         TransactionRequest::default().to(bridge).value(args.amount).input(call.abi_encode().into());
-    let sent = transact::send(&l1, request, &args.tx).await?;
+    let sent = transact::send(l1, request, &args.tx).await?;
     let Some(receipt) = &sent.receipt else { return Ok(sent.report()) };
 
     let chain_id = l1.view(bridge, CommonBridge::CHAIN_IDCall {}).await?;
@@ -75,16 +117,14 @@ async fn withdraw(args: &WithdrawArgs, l2: &Endpoint) -> Result<String> {
     Ok(format!("{}\nmessage id  {}", sent.report(), message.messageId))
 }
 
-async fn claim(args: ClaimArgs, l2: &Endpoint) -> Result<String> {
-    let l1 = Endpoint::settlement(args.l1.l1_rpc_url)?;
-    let bridge = args.l1.bridge;
+async fn claim(args: ClaimArgs, bridge: Address, l1: &Endpoint, l2: &Endpoint) -> Result<String> {
     l1.expect_contract(bridge, "the bridge (BRIDGE_ADDRESS)").await?;
     let claimer = transact::sender(&args.tx)?;
 
     let deadline = Instant::now() + args.wait;
     let proofs = proofs(l2, args.l2_tx_hash, deadline).await?;
     let proof = matching(proofs, claimer, args.amount)?;
-    expect_verified(&l1, bridge, proof.batch_number.0, deadline, args.wait).await?;
+    expect_verified(l1, bridge, proof.batch_number.0, deadline, args.wait).await?;
 
     let call = CommonBridge::claimWithdrawalCall {
         claimedAmount: args.amount,
@@ -93,7 +133,7 @@ async fn claim(args: ClaimArgs, l2: &Endpoint) -> Result<String> {
         withdrawalProof: proof.merkle_proof,
     };
     let request = TransactionRequest::default().to(bridge).input(call.abi_encode().into());
-    let sent = transact::send(&l1, request, &args.tx).await?;
+    let sent = transact::send(l1, request, &args.tx).await?;
     Ok(format!("{}\nclaimed     {}", sent.report(), args.amount))
 }
 
@@ -187,7 +227,7 @@ async fn batch_by_number(args: &BatchArgs, l2: &Endpoint) -> Result<String> {
 }
 
 /// The first event of kind `E` that `contract` emitted.
-fn event<E: SolEvent>(receipt: &TransactionReceipt, contract: Address) -> Option<E> {
+pub(crate) fn event<E: SolEvent>(receipt: &TransactionReceipt, contract: Address) -> Option<E> {
     receipt
         .logs()
         .iter()

@@ -4,6 +4,7 @@ mod abi;
 mod args;
 mod chain;
 mod l2;
+mod native;
 mod rpc;
 mod transact;
 

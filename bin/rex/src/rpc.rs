@@ -104,7 +104,7 @@ impl Endpoint {
         Ok(())
     }
 
-    fn explain(&self, error: TransportError) -> Report {
+    pub(crate) fn explain(&self, error: TransportError) -> Report {
         match error {
             RpcError::ErrorResp(response) => match response.as_revert_data() {
                 Some(data) => eyre!("reverted: {}", abi::revert_reason(&data)),

@@ -10,8 +10,8 @@ use std::{
     thread,
 };
 
-use alloy_primitives::{Address, U256};
-use alloy_sol_types::{SolError, SolEvent};
+use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
+use alloy_sol_types::{SolError, SolEvent, SolValue};
 use ethrex_protocol::{
     contracts::CommonBridge::{DepositIsZero, PrivilegedTxSent},
     deposit::PrivilegedMessage,
@@ -32,7 +32,8 @@ struct Done {
 
 fn rex(args: &[&str]) -> Done {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rex"));
-    for name in ["RPC_URL", "L1_RPC_URL", "PRIVATE_KEY", "BRIDGE_ADDRESS"] {
+    let native = "ETHREX_NATIVE_ROLLUP_CONTRACT_ADDRESS";
+    for name in ["RPC_URL", "L1_RPC_URL", "PRIVATE_KEY", "BRIDGE_ADDRESS", native] {
         command.env_remove(name);
     }
     // A bare machine has no certificates; plain HTTP must not ask for them.
@@ -161,7 +162,8 @@ fn a_bad_key_is_refused_and_not_repeated() {
 
 #[test]
 fn a_missing_bridge_is_named() {
-    fails(&["l2", "deposit", "5", "-k", KEY], 2, &["BRIDGE_ADDRESS"]);
+    let url = node(&[]);
+    fails(&["l2", "deposit", "5", "-k", KEY, "--rpc-url", &url], 1, &["BRIDGE_ADDRESS"]);
 }
 
 #[test]
@@ -330,6 +332,130 @@ fn a_claim_before_its_batch_says_to_wait() {
         ],
         1,
         &["not in a batch yet", "--wait"],
+    );
+}
+
+/// Where the contract of a native rollup is.
+const NATIVE: &str = "0x2222222222222222222222222222222222222222";
+
+/// A node of a native rollup.
+fn native_node(more: &[(&str, Value)]) -> String {
+    let mut answers = vec![("nr_syncStatus", result(json!({"rollup": NATIVE, "mode": "inline"})))];
+    answers.extend(more.iter().cloned());
+    node(&answers)
+}
+
+/// An L1 where everything that is sent leaves one log of the rollup's contract.
+fn l1_with_log(topics: Value, data: &[u8], calls: Value) -> String {
+    let mut receipt = receipt("0x1");
+    receipt["logs"] = json!([{
+        "address": NATIVE, "topics": topics, "data": hex::encode_prefixed(data), "blockHash": HASH,
+        "blockNumber": "0xc", "transactionHash": HASH, "transactionIndex": "0x0", "logIndex": "0x0",
+        "removed": false,
+    }]);
+    let mut answers = sending("0x1");
+    answers.retain(|(method, _)| *method != "eth_getTransactionReceipt");
+    answers.extend([
+        ("eth_getTransactionReceipt", result(receipt)),
+        ("eth_getCode", result("0x60")),
+        ("eth_call", result(calls)),
+    ]);
+    node(&answers)
+}
+
+#[test]
+fn a_deposit_to_a_native_rollup_is_a_message() {
+    let signature = keccak256(
+        "MessageSent(uint64,(uint64,address,address,uint256,uint256,uint64,bytes),bytes32)",
+    );
+    let to: Address = ADDRESS.parse().unwrap();
+    let message = (7u64, to, to, U256::from(5), U256::from(2), 100_000u64, Bytes::new());
+    let data = (message, B256::repeat_byte(9)).abi_encode_params();
+    let l1 = l1_with_log(json!([signature, B256::with_last_byte(7)]), &data, json!("0x"));
+    let l2 = native_node(&[]);
+    let args =
+        ["l2", "deposit", "5", "--fee", "2", "-k", KEY, "--l1-rpc-url", &l1, "--rpc-url", &l2];
+    let leaf = B256::repeat_byte(9);
+    let said = format!(
+        "transaction {HASH}\nblock       12\ngas used    21000\nmessage     7\nleaf        {leaf}"
+    );
+    prints(&args, &said);
+    // Named by hand, the rollup's node is not asked.
+    let nowhere = "http://127.0.0.1:1";
+    let args = [
+        "l2",
+        "deposit",
+        "5",
+        "--native-rollup",
+        NATIVE,
+        "-k",
+        KEY,
+        "--l1-rpc-url",
+        &l1,
+        "--rpc-url",
+        nowhere,
+    ];
+    prints(&args, &said);
+}
+
+#[test]
+fn a_bridge_that_contradicts_the_node_gets_nothing() {
+    let l2 = native_node(&[]);
+    fails(
+        &["l2", "deposit", "5", ADDRESS, "-k", KEY, "--rpc-url", &l2],
+        1,
+        &["native", NATIVE, "BRIDGE_ADDRESS"],
+    );
+}
+
+#[test]
+fn a_claim_on_a_native_rollup_takes_the_outbox_proof() {
+    let proof = json!([{
+        "message": {
+            "index": "0x3", "sender": ADDRESS, "to": ADDRESS, "value": "0x5", "fee": "0x0", "gasLimit": "0x0", "data": "0x",
+        },
+        "leaf": HASH, "number": "0x4", "outboxRoot": HASH, "path": [HASH], "accountProof": ["0xc0"], "storageProof": ["0xc0"],
+    }]);
+    let l2 = native_node(&[("nr_getOutboxProof", result(proof))]);
+    let success = U256::from(1).to_be_bytes::<32>();
+    let topics = json!([keccak256("Claimed(uint64,bool)"), B256::with_last_byte(3)]);
+    // Nothing is proven yet: the contract's outbox root is zero.
+    let l1 = l1_with_log(topics, &success, json!(B256::ZERO));
+    let args = ["l2", "claim", "5", HASH, "-k", KEY, "--l1-rpc-url", &l1, "--rpc-url", &l2];
+    prints(&args, &format!("transaction {HASH}\nblock       12\ngas used    21000\nclaimed     5"));
+    let args = ["l2", "claim", "6", HASH, "-k", KEY, "--l1-rpc-url", &l1, "--rpc-url", &l2];
+    fails(&args, 1, &["withdraws 5 wei, not 6"]);
+}
+
+#[test]
+fn a_claim_on_a_native_rollup_waits_for_settlement() {
+    let l1 = l1_with_log(json!([HASH]), &[], json!(B256::ZERO));
+    let l2 = native_node(&[("nr_getOutboxProof", result(Value::Null))]);
+    let args = ["l2", "claim", "5", HASH, "-k", KEY, "--l1-rpc-url", &l1, "--rpc-url", &l2];
+    fails(&args, 1, &["not settled", "--wait"]);
+}
+
+#[test]
+fn a_transaction_is_forced_on_native_rollups_only() {
+    let l2 = node(&[]);
+    fails(&["l2", "force", "0x02c0", "-k", KEY, "--rpc-url", &l2], 1, &["not native", "sendToL2"]);
+    let raw = [2, 0xc0];
+    let signature = keccak256("ForcedTx(uint64,address,bytes)");
+    let sender: Address = ADDRESS.parse().unwrap();
+    let topics = json!([signature, B256::with_last_byte(1), sender.into_word()]);
+    let data = (Bytes::copy_from_slice(&raw),).abi_encode_params();
+    // Fifteen words of a configuration, of which the ninth is the delay and the thirteenth the fee.
+    let mut config = [[0_u8; 32]; 15];
+    config[8][31] = 10;
+    config[12][31] = 3;
+    let l1 = l1_with_log(topics, &data, json!(hex::encode_prefixed(config.concat())));
+    let l2 = native_node(&[]);
+    prints(
+        &["l2", "force", "0x02c0", "-k", KEY, "--l1-rpc-url", &l1, "--rpc-url", &l2],
+        &format!(
+            "transaction {HASH}\nblock       12\ngas used    21000\nforced      1\nL2 hash     {}\nwithin      10 s",
+            keccak256(raw)
+        ),
     );
 }
 

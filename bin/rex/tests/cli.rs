@@ -346,7 +346,7 @@ fn native_node(more: &[(&str, Value)]) -> String {
 }
 
 /// An L1 where everything that is sent leaves one log of the rollup's contract.
-fn l1_with_log(topics: Value, data: &[u8], calls: Value) -> String {
+fn l1_with_log(topics: &Value, data: &[u8], calls: Value) -> String {
     let mut receipt = receipt("0x1");
     receipt["logs"] = json!([{
         "address": NATIVE, "topics": topics, "data": hex::encode_prefixed(data), "blockHash": HASH,
@@ -371,7 +371,7 @@ fn a_deposit_to_a_native_rollup_is_a_message() {
     let to: Address = ADDRESS.parse().unwrap();
     let message = (7u64, to, to, U256::from(5), U256::from(2), 100_000u64, Bytes::new());
     let data = (message, B256::repeat_byte(9)).abi_encode_params();
-    let l1 = l1_with_log(json!([signature, B256::with_last_byte(7)]), &data, json!("0x"));
+    let l1 = l1_with_log(&json!([signature, B256::with_last_byte(7)]), &data, json!("0x"));
     let l2 = native_node(&[]);
     let args =
         ["l2", "deposit", "5", "--fee", "2", "-k", KEY, "--l1-rpc-url", &l1, "--rpc-url", &l2];
@@ -420,7 +420,7 @@ fn a_claim_on_a_native_rollup_takes_the_outbox_proof() {
     let success = U256::from(1).to_be_bytes::<32>();
     let topics = json!([keccak256("Claimed(uint64,bool)"), B256::with_last_byte(3)]);
     // Nothing is proven yet: the contract's outbox root is zero.
-    let l1 = l1_with_log(topics, &success, json!(B256::ZERO));
+    let l1 = l1_with_log(&topics, &success, json!(B256::ZERO));
     let args = ["l2", "claim", "5", HASH, "-k", KEY, "--l1-rpc-url", &l1, "--rpc-url", &l2];
     prints(&args, &format!("transaction {HASH}\nblock       12\ngas used    21000\nclaimed     5"));
     let args = ["l2", "claim", "6", HASH, "-k", KEY, "--l1-rpc-url", &l1, "--rpc-url", &l2];
@@ -429,7 +429,7 @@ fn a_claim_on_a_native_rollup_takes_the_outbox_proof() {
 
 #[test]
 fn a_claim_on_a_native_rollup_waits_for_settlement() {
-    let l1 = l1_with_log(json!([HASH]), &[], json!(B256::ZERO));
+    let l1 = l1_with_log(&json!([HASH]), &[], json!(B256::ZERO));
     let l2 = native_node(&[("nr_getOutboxProof", result(Value::Null))]);
     let args = ["l2", "claim", "5", HASH, "-k", KEY, "--l1-rpc-url", &l1, "--rpc-url", &l2];
     fails(&args, 1, &["not settled", "--wait"]);
@@ -448,7 +448,7 @@ fn a_transaction_is_forced_on_native_rollups_only() {
     let mut config = [[0_u8; 32]; 15];
     config[8][31] = 10;
     config[12][31] = 3;
-    let l1 = l1_with_log(topics, &data, json!(hex::encode_prefixed(config.concat())));
+    let l1 = l1_with_log(&topics, &data, json!(hex::encode_prefixed(config.concat())));
     let l2 = native_node(&[]);
     prints(
         &["l2", "force", "0x02c0", "-k", KEY, "--l1-rpc-url", &l1, "--rpc-url", &l2],

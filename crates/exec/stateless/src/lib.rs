@@ -1,9 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod payload;
 mod record;
+pub mod ssz;
 mod validate;
+mod verify;
 mod witness;
 
-pub use record::record;
+pub use payload::{InvalidPayload, NotAPayload, block_of, payload_of};
+pub use record::{access_set, record};
+pub use ssz::{StatelessInput, StatelessValidationResult};
 pub use validate::{ValidateError, Validated, validate};
-pub use witness::{ExecutionWitness, Witness, WitnessError};
+pub use verify::{InputError, Verified, VerifyError, VerifyOptions, verify};
+pub use witness::{AccessSet, ExecutionWitness, Strictness, Witness, WitnessError, WitnessState};

@@ -1,19 +1,34 @@
 //! Making the witness of a block from a state that can be read in full.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::encode;
 use ethrex_stf::Accesses;
 use ethrex_trie::{NodeSource, Recorder, StateUpdate, read_account, read_slot, update_state};
-use ethrex_types::{Header, StateDiff, StateError};
+use ethrex_types::{BlockAccessList, Header, StateDiff, StateError};
 
-use crate::ExecutionWitness;
+use crate::{AccessSet, ExecutionWitness};
 
-/// Records the witness of a block: what its execution read (`accesses`), and what computing the state root over its
-/// changes (`diff`) reads beside that.
+/// The accounts and slots of a block access list, changed or read.
+#[must_use]
+pub fn access_set(list: &BlockAccessList) -> AccessSet {
+    let slots = |account: &ethrex_types::eip7928::AccountChanges| -> BTreeSet<B256> {
+        let changed = account.storage_changes.iter().map(|change| change.slot);
+        changed.chain(account.storage_reads.iter().copied()).map(B256::from).collect()
+    };
+    list.iter().map(|account| (account.address, slots(account))).collect()
+}
+
+/// Records the canonical witness of a block: the paths to all that its execution touched (`accesses`), the nodes that
+/// computing the state root over its changes (`diff`) reads beside them, the code that was loaded, and headers. Nothing
+/// else, and every list sorted, so that the same block gives the same bytes.
+///
+/// What execution touches is what the block's access list names, from Amsterdam on (EIP-7928): each account of it is loaded
+/// once, and a slot of it that is not read from the state belongs to an account that had no storage before.
 ///
 /// `nodes` is the state with root `parent_root`, and `headers` the ancestors from the oldest that `BLOCKHASH` asked for
-/// (at least the parent) to the parent. Lists come out sorted, so that the same block gives the same bytes.
-/// The state root has been computed on the way and comes along.
+/// (at least the parent) to the parent. The state root has been computed on the way and comes along.
 ///
 /// # Errors
 /// If the state cannot be read.
@@ -25,12 +40,12 @@ pub fn record(
     headers: &[Header],
 ) -> Result<(ExecutionWitness, StateUpdate), StateError> {
     let recorder = Recorder::new(nodes);
-    let mut keys = Vec::new();
+    let mut keys = BTreeSet::new();
     for (address, slots) in &accesses.accounts {
-        keys.push(Bytes::copy_from_slice(address.as_slice()));
+        keys.insert(Bytes::copy_from_slice(address.as_slice()));
         let account = read_account(&recorder, parent_root, *address)?;
         for slot in slots {
-            keys.push(Bytes::copy_from_slice(slot.as_slice()));
+            keys.insert(Bytes::copy_from_slice(slot.as_slice()));
             if let Some(account) = &account {
                 read_slot(&recorder, account.storage_root, *address, *slot)?;
             }
@@ -39,8 +54,7 @@ pub fn record(
     let update = update_state(&recorder, parent_root, diff)?;
     let mut state = recorder.into_nodes();
     state.sort_unstable();
-    keys.sort_unstable();
-    keys.dedup();
+    let keys = keys.into_iter().collect();
     let mut codes: Vec<Bytes> = accesses.codes.values().cloned().collect();
     codes.sort_unstable();
     let headers = headers.iter().map(|header| encode(header).into()).collect();

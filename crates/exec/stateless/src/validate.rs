@@ -1,12 +1,12 @@
 //! The one function by which a block is validated without its state.
 
 use alloy_eips::eip7685::Requests;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U256};
 use ethrex_stf::{Executed, InvalidBlock, Rules, RunError, check_body, check_header, execute};
 use ethrex_trie::update_state;
-use ethrex_types::{ChainSpec, Receipt, RecoveredBlock, StateError};
+use ethrex_types::{BlockAccessList, ChainSpec, Receipt, RecoveredBlock, StateError};
 
-use crate::Witness;
+use crate::{Witness, access_set};
 
 /// A block that holds every rule of its chain.
 #[derive(Debug, Clone)]
@@ -21,6 +21,10 @@ pub struct Validated {
     pub requests: Requests,
     /// Gas used.
     pub gas_used: u64,
+    /// Wei that fees burned.
+    pub burned_fees: U256,
+    /// What the block touched (EIP-7928), from Amsterdam on.
+    pub block_access_list: Option<BlockAccessList>,
 }
 
 /// Why a block was not found valid.
@@ -35,18 +39,33 @@ pub enum ValidateError {
     /// The witness lacks something, or a node in it is malformed: nothing is known about the block.
     #[error("insufficient witness")]
     Witness(#[source] StateError),
+    /// Something on our side failed, which only what a chain injects into execution can: nothing is known about the block.
+    #[error("fault while validating")]
+    Fault(#[source] StateError),
+}
+
+impl From<StateError> for ValidateError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Missing(_) | StateError::Malformed(_) => Self::Witness(error),
+            StateError::Backend(_) => Self::Fault(error),
+        }
+    }
 }
 
 impl From<RunError<InvalidBlock>> for ValidateError {
     fn from(error: RunError<InvalidBlock>) -> Self {
         match error {
             RunError::Invalid(why) => Self::Invalid(why),
-            RunError::Fault(fault) => Self::Witness(fault),
+            RunError::Fault(fault) => fault.into(),
         }
     }
 }
 
 /// Validates a block against its parent and the state in `witness`, from the header to the state root.
+///
+/// The witness must hold all that the block touches by its access list, where it has one, and not only what this program
+/// reads. A node more or less on our side would otherwise decide what is valid.
 ///
 /// # Errors
 /// [`ValidateError::Invalid`] is a verdict on the block; the others are verdicts on the witness alone.
@@ -62,9 +81,12 @@ pub fn validate(
     check_header(spec, header, parent).map_err(ValidateError::Invalid)?;
     check_body(spec, block.sealed().block()).map_err(ValidateError::Invalid)?;
     let state = witness.state_after(parent);
-    let Executed { receipts, requests, gas_used, diff, .. } = execute(spec, rules, block, &state)?;
-    let update =
-        update_state(witness.nodes(), parent.state_root, &diff).map_err(ValidateError::Witness)?;
+    let executed = execute(spec, rules, block, &state)?;
+    let Executed { receipts, requests, gas_used, burned_fees, diff, .. } = executed;
+    if let Some(list) = &executed.block_access_list {
+        state.require(&access_set(list), &executed.accesses.accounts)?;
+    }
+    let update = update_state(witness.nodes(), parent.state_root, &diff)?;
     if update.root != header.state_root {
         return Err(ValidateError::Invalid(InvalidBlock::Root {
             what: "state root",
@@ -78,5 +100,7 @@ pub fn validate(
         receipts,
         requests,
         gas_used,
+        burned_fees,
+        block_access_list: executed.block_access_list,
     })
 }

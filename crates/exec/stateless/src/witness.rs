@@ -1,10 +1,13 @@
 //! The execution witness: as it travels, and as it is read.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Mutex,
+};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
-use alloy_rlp::{Decodable, RlpDecodable, RlpEncodable};
-use ethrex_trie::{HashedNodes, read_account, read_slot};
+use alloy_rlp::{RlpDecodable, RlpEncodable};
+use ethrex_trie::{HashedNodes, is_canonical_node, read_account, read_slot};
 use ethrex_types::{
     AccountInfo, Header, Missing, SealedHeader, StateError, StateReader, TrieAccount,
 };
@@ -28,9 +31,48 @@ pub struct ExecutionWitness {
     pub headers: Vec<Bytes>,
 }
 
-/// A witness that cannot be read. It says nothing about a block.
+/// Accounts and storage slots of the state before a block, by which it is decided what a witness must contain: those of
+/// its block access list (EIP-7928), or all that executing it touched.
+pub type AccessSet = BTreeMap<Address, BTreeSet<B256>>;
+
+/// Which encodings of a witness are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strictness {
+    /// The one encoding: lists strictly increasing, every node a trie node.
+    #[default]
+    Canonical,
+    /// As EIP-8025 and `debug_executionWitness` have it: any order, repetitions, and surplus of any kind.
+    Tolerant,
+}
+
+/// A witness that cannot be read, or is not in its canonical form. It says nothing about a block.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WitnessError {
+    /// An entry does not follow the one before it in bytewise order.
+    #[error("{list} of the witness: entry {index} is not greater than the one before it")]
+    Order {
+        /// Which list.
+        list: &'static str,
+        /// Position in the list.
+        index: usize,
+    },
+    /// An entry of the state is no canonical trie node.
+    #[error("node {0} of the witness is no canonical trie node")]
+    Node(usize),
+    /// A header is not the child of the one before it.
+    #[error("header {0} of the witness does not follow the one before it")]
+    HeaderLink(usize),
+    /// The last header is not the block's parent.
+    #[error("the last header of the witness is {got}, the parent is {want}")]
+    Parent {
+        /// Hash of the last header.
+        got: B256,
+        /// The parent hash of the block.
+        want: B256,
+    },
+    /// There are no headers.
+    #[error("the witness has no headers")]
+    NoHeaders,
     /// A header is not RLP.
     #[error("header {index} of the witness is malformed: {source}")]
     Header {
@@ -50,31 +92,55 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Hashes nodes, codes and headers.
+    /// Hashes nodes, codes and headers, in whatever order they come.
     ///
     /// # Errors
     /// If a header is not the RLP of a header.
     pub fn decode(witness: &ExecutionWitness) -> Result<Self, WitnessError> {
-        let mut headers = B256Map::default();
-        for (index, bytes) in witness.headers.iter().enumerate() {
-            let mut rest = bytes.as_ref();
-            let header = Header::decode(&mut rest)
-                .and_then(|header| {
-                    if rest.is_empty() {
-                        Ok(header)
-                    } else {
-                        Err(alloy_rlp::Error::UnexpectedLength)
-                    }
-                })
-                .map_err(|source| WitnessError::Header { index, source })?;
-            let hash = keccak256(bytes);
-            headers.insert(hash, SealedHeader::new_unchecked(header, hash));
+        Ok(Self::of(witness, decode_headers(witness)?))
+    }
+
+    /// The same for a witness in which headers lead from the oldest to `parent` without a gap, as EIP-8025 wants it.
+    ///
+    /// # Errors
+    /// If a header is malformed or out of its place.
+    pub fn decode_linked(witness: &ExecutionWitness, parent: B256) -> Result<Self, WitnessError> {
+        let headers = decode_headers(witness)?;
+        for (index, pair) in headers.windows(2).enumerate() {
+            if pair[1].parent_hash != pair[0].hash() {
+                return Err(WitnessError::HeaderLink(index + 1));
+            }
         }
-        Ok(Self {
+        let last = headers.last().ok_or(WitnessError::NoHeaders)?.hash();
+        if last != parent {
+            return Err(WitnessError::Parent { got: last, want: parent });
+        }
+        Ok(Self::of(witness, headers))
+    }
+
+    /// The same for the canonical form alone: nodes and codes strictly increase in bytewise order, and every node is the
+    /// canonical RLP of a trie node. Nodes and codes that nothing needs may be there.
+    ///
+    /// # Errors
+    /// If the witness has another form.
+    pub fn decode_canonical(
+        witness: &ExecutionWitness,
+        parent: B256,
+    ) -> Result<Self, WitnessError> {
+        check_order("state", &witness.state)?;
+        check_order("codes", &witness.codes)?;
+        if let Some(index) = witness.state.iter().position(|node| !is_canonical_node(node)) {
+            return Err(WitnessError::Node(index));
+        }
+        Self::decode_linked(witness, parent)
+    }
+
+    fn of(witness: &ExecutionWitness, headers: Vec<SealedHeader>) -> Self {
+        Self {
             nodes: witness.state.iter().cloned().collect(),
             codes: witness.codes.iter().map(|code| (keccak256(code), code.clone())).collect(),
-            headers,
-        })
+            headers: headers.into_iter().map(|header| (header.hash(), header)).collect(),
+        }
     }
 
     /// Adds a header that has been validated, so that the next block of a range finds its parent.
@@ -95,14 +161,31 @@ impl Witness {
     }
 
     /// The state after `parent`.
-    pub(crate) fn state_after<'w>(&'w self, parent: &'w SealedHeader) -> WitnessState<'w> {
+    #[must_use]
+    pub fn state_after<'w>(&'w self, parent: &'w SealedHeader) -> WitnessState<'w> {
         WitnessState { witness: self, parent, accounts: Mutex::default() }
     }
 }
 
+fn check_order(list: &'static str, entries: &[Bytes]) -> Result<(), WitnessError> {
+    match entries.windows(2).position(|pair| pair[0] >= pair[1]) {
+        Some(before) => Err(WitnessError::Order { list, index: before + 1 }),
+        None => Ok(()),
+    }
+}
+
+fn decode_headers(witness: &ExecutionWitness) -> Result<Vec<SealedHeader>, WitnessError> {
+    let decode = |(index, bytes): (usize, &Bytes)| {
+        let header = alloy_rlp::decode_exact::<Header>(bytes)
+            .map_err(|source| WitnessError::Header { index, source })?;
+        Ok(SealedHeader::new_unchecked(header, keccak256(bytes)))
+    };
+    witness.headers.iter().enumerate().map(decode).collect()
+}
+
 /// The state after one block, read from a witness.
 #[derive(Debug)]
-pub(crate) struct WitnessState<'w> {
+pub struct WitnessState<'w> {
     witness: &'w Witness,
     parent: &'w SealedHeader,
     /// Accounts found so far: each slot read needs its account's storage root.
@@ -110,6 +193,27 @@ pub(crate) struct WitnessState<'w> {
 }
 
 impl WitnessState<'_> {
+    /// Checks that the witness holds the path to each of these accounts and slots, beside those in `read`, which an
+    /// execution on this very state has read.
+    ///
+    /// A witness must be sufficient by what the block touched, not by what this program happened to look at: otherwise two
+    /// implementations could differ over the same bytes.
+    ///
+    /// # Errors
+    /// If a node is missing or malformed.
+    pub fn require(&self, touched: &AccessSet, read: &AccessSet) -> Result<(), StateError> {
+        for (address, slots) in touched {
+            let read = read.get(address);
+            if read.is_none() {
+                self.trie_account(*address)?;
+            }
+            for slot in slots.iter().filter(|slot| read.is_none_or(|read| !read.contains(*slot))) {
+                self.storage(*address, *slot)?;
+            }
+        }
+        Ok(())
+    }
+
     fn trie_account(&self, address: Address) -> Result<Option<TrieAccount>, StateError> {
         let mut known = self.accounts.lock().expect("no holder of this lock panics");
         if let Some(account) = known.get(&address) {

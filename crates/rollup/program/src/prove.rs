@@ -197,7 +197,9 @@ fn verdict(number: u64, error: ValidateError) -> ProgramError {
         ValidateError::Invalid(reason) => {
             InvalidBatch::Block { number, reason: Box::new(reason) }.into()
         }
-        source @ (ValidateError::NoParent(_) | ValidateError::Witness(_)) => {
+        source @ (ValidateError::NoParent(_)
+        | ValidateError::Witness(_)
+        | ValidateError::Fault(_)) => {
             InputError::Insufficient { number, source }.into()
         }
     }

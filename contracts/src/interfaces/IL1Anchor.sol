@@ -11,14 +11,18 @@ interface IL1Anchor {
     event Opened(uint64 l1Number, bytes32 msgRoot, uint64 msgCount);
 
     error NotTheAnchor(bytes32 hash);
+    error NoAnchorAt(uint64 timestamp);
     error NotTheL1Block(bytes32 hash);
 
     /// @notice Presents the context of this very block.
     function open(INativeRollup.L1Context calldata ctx) external;
+    /// @notice Presents the context of the block with this timestamp, one of the last 8,191 blocks. So a forced
+    /// transaction can do it, whose block is not known when it is signed.
+    function open(INativeRollup.L1Context calldata ctx, uint64 timestamp) external;
 
-    /// @notice The last context that was presented; all zero before the first.
+    /// @notice The latest context that was presented; all zero before the first.
     function context() external view returns (INativeRollup.L1Context memory);
-    /// @notice Whether this is one of the last 64 different message roots.
+    /// @notice Whether this is one of the last 8,192 different message roots.
     function isKnownRoot(bytes32 root) external view returns (bool);
     /// @notice Reads L1's storage as of the context's block.
     /// @param header RLP of the header of `context().l1BlockHash`

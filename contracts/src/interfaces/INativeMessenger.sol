@@ -20,6 +20,7 @@ interface INativeMessenger {
     error MessageTooLong(uint256 length);
     error MessageGasTooHigh(uint64 gasLimit);
     error NotFromL1(uint64 index);
+    error MessagesFull();
     error AlreadyClaimed(uint64 index);
     error NotFailed(uint64 index);
     error RefundTooEarly(uint256 time);
@@ -28,12 +29,9 @@ interface INativeMessenger {
     error TransferFailed(address to);
 
     /// @notice Sends a message to L1. `msg.value` is what the receiver gets, and `fee` more for whoever delivers it.
-    function send(address to, uint256 fee, uint64 gasLimit, bytes calldata data)
-        external
-        payable
-        returns (uint64 index);
+    function send(address to, uint256 fee, uint64 gasLimit, bytes calldata data) external payable returns (uint64 index);
     /// @notice Delivers a message from L1, and pays its fee to `feeRecipient`.
-    /// @param path of the message's leaf, from below; siblings above the last are those of an empty tree
+    /// @param path of the message's leaf: 32 siblings, from below
     function claim(INativeRollup.Message calldata message, bytes32[] calldata path, address feeRecipient) external;
     /// @notice Tries a message again that failed, with all the gas there is. Anybody may.
     function retry(INativeRollup.Message calldata message) external;

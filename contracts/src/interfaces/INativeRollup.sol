@@ -38,6 +38,8 @@ interface INativeRollup {
         uint256 forceFeePerByte;
         /// How far a block's time, and an item's view of L1, may lie back when it is posted.
         uint64 maxTimestampLag;
+        /// Between a block and its parent at least; 1 or more.
+        uint64 minBlockTime;
     }
 
     /// @notice What a block of the rollup knows of L1: keccak256 of its encoding is the block's anchor, which EIP-4788
@@ -71,12 +73,11 @@ interface INativeRollup {
         /// Of the item's blocks.
         address feeRecipient;
         L1Context ctx;
-        /// keccak256 of a stream posted as calldata, zero for blobs.
+        /// keccak256 of the stream. Zero for a blob whose content is not proven yet: nothing can settle before.
         bytes32 streamHash;
-        /// keccak256 of the concatenated blob hashes, zero for calldata.
+        /// keccak256 of the blob's hash, zero for a stream posted as calldata.
         bytes32 blobsHash;
-        /// Merkle root over the blocks in the stream. Of blobs: zero until it is proven, and 1 if they then hold no
-        /// block.
+        /// Merkle root over the blocks in the stream.
         bytes32 dataRoot;
         /// How many blocks the stream has.
         uint64 blocks;
@@ -138,25 +139,23 @@ interface INativeRollup {
         uint64 timestamp;
         uint64 forced;
         uint64 time;
-        /// {lastProgress} before it.
-        uint64 progressBefore;
         /// Zero for none.
         address proposer;
+        /// Whether the sequencer posted the item.
+        bool bySequencer;
     }
 
     /// @notice A forced transaction.
     struct ForcedEntry {
         bytes32 hash;
-        /// Keccak chain over all forced transactions up to this one.
-        bytes32 acc;
         uint64 time;
         uint64 length;
     }
 
     /// @notice An item entered the inbox. `stream` or `blobHashes` is empty.
     event Posted(uint64 indexed position, Item item, bytes stream, bytes32[] blobHashes);
-    /// @notice The item's `dataRoot` and `blocks` are now these.
-    event DataProven(uint64 indexed position, bytes32 dataRoot, uint64 blocks);
+    /// @notice What a blob holds: these fields of its item are new.
+    event DataProven(uint64 indexed position, bytes32 streamHash, bytes32 dataRoot, uint64 blocks);
     /// @notice A block was settled.
     event Advanced(uint64 indexed number, bytes32 blockHash, bytes32 stateRoot);
     /// @notice An item's blocks were asserted: hash and forced cursor after each.
@@ -165,6 +164,9 @@ interface INativeRollup {
     event Challenged(uint64 indexed position, uint64 k, address indexed challenger, bytes32 correctHash);
     /// @notice Nobody disagreed in time; the rollup's head is the item's last block.
     event Finalized(uint64 indexed position, bytes32 blockHash);
+    /// @notice Nobody could settle the item in time. Its blocks from `index` on do not exist, and the forced cursor is
+    /// now `forcedAfter`.
+    event Skipped(uint64 indexed position, uint64 index, uint64 forcedAfter);
     /// @notice Anybody may post until the rollup makes progress again.
     event Opened(uint64 time);
     event MessageSent(uint64 indexed index, Message message, bytes32 leaf);
@@ -178,6 +180,7 @@ interface INativeRollup {
     error MissingGenesis();
     error GasLimitOutOfRange(uint64 gasLimit);
     error DurationOutOfRange(uint64 duration);
+    error BondMissing();
 
     // Posting.
     error NotSequencer(address caller);
@@ -188,7 +191,7 @@ interface INativeRollup {
     error MessagesWithheld(uint64 count);
     error MessageRootUnknown(uint64 count);
     error BlobCountOutOfRange(uint256 count);
-    error BlobMissing(uint256 index);
+    error BlobMissing();
 
     // Settling.
     error WrongMode();
@@ -196,6 +199,8 @@ interface INativeRollup {
     error NotTheNextBlock(uint64 position, uint64 k);
     error DataNotProven(uint64 position);
     error DataAlreadyProven(uint64 position);
+    error NothingToSettle();
+    error SkipTooEarly(uint256 time);
     error NotInStream(uint64 k);
     error EnvelopeNotEmpty();
     /// @notice EXECUTE failed, which says nothing about the block.
@@ -219,6 +224,7 @@ interface INativeRollup {
     error ForbiddenReceiver(address to);
     error MessageTooLong(uint256 length);
     error MessageGasTooHigh(uint64 gasLimit);
+    error MessagesFull();
     error ForcedTxLengthOutOfRange(uint256 length);
     error WrongForceFee(uint256 sent, uint256 required);
     error StateRootUnknown(uint64 number);
@@ -232,31 +238,31 @@ interface INativeRollup {
 
     /// @notice Sends a message to the rollup. `msg.value` is what the receiver gets, and `fee` more for whoever
     /// delivers it there.
-    /// @param gasLimit what the receiver may spend; at most half of a block
+    /// @param gasLimit what the receiver may spend, 4,000,000 at most
+    /// @param data 16,384 bytes at most
     function sendMessage(address to, uint256 fee, uint64 gasLimit, bytes calldata data)
         external
         payable
         returns (uint64 index);
     /// @notice Queues a signed transaction of the rollup. Once due, it comes before all that is posted; whether it is
-    /// valid is seen then. Costs `forceFeePerByte` for each byte, which whoever settles it earns.
+    /// valid is seen then. It has at most 16,384 bytes, and costs `forceFeePerByte` for each, but for 256 at least.
+    /// Whoever settles it earns that.
     function forceTx(bytes calldata raw) external payable returns (uint64 index);
 
     /// @notice Posts a stream of blocks as calldata.
     /// @param l1Header RLP of one of the last 256 L1 headers, not before the previous item's
-    /// @param msgCount how many messages the blocks see; not fewer than before, and all that waited `forcedDelay`
+    /// @param msgCount how many messages the blocks see; not fewer than before, and all that waited `forcedDelay`. The
+    /// largest number stands for all there are.
     /// @param dataGas declared to EXECUTE for decoding the stream
-    function post(
-        bytes calldata l1Header,
-        uint64 msgCount,
-        address feeRecipient,
-        bytes calldata stream,
-        uint64 dataGas
-    ) external returns (uint64 position);
-    /// @notice Posts a stream of blocks in the first `blobs` blobs of the transaction.
+    function post(bytes calldata l1Header, uint64 msgCount, address feeRecipient, bytes calldata stream, uint64 dataGas)
+        external
+        returns (uint64 position);
+    /// @notice Posts a stream of blocks in the transaction's first blob.
+    /// @param blobs how many, so far 1: the proof of more would fit no transaction
     function postBlobs(bytes calldata l1Header, uint64 msgCount, address feeRecipient, uint256 blobs)
         external
         returns (uint64 position);
-    /// @notice Shows what blocks the blobs of an item hold. Needed once, before they settle; anybody may.
+    /// @notice Shows what blocks the blob of an item holds. Needed once, before they settle; anybody may.
     function proveData(Item calldata item, bytes calldata envelope) external;
 
     /// @notice INLINE: settles the next blocks. The caller earns the fees of the forced transactions consumed.
@@ -286,13 +292,16 @@ interface INativeRollup {
     function finalize(uint256 max) external;
     /// @notice OPTIMISTIC: gives back the bond of a proposal that lost its parent to a challenge.
     function reclaimBond(uint64 position) external;
+    /// @notice Leaves behind the rest of an item that nobody settled for very long, and with it one forced transaction
+    /// that was due: the way out should a block fit no transaction.
+    function skip(Item calldata item) external;
 
     /// @notice Proves and keeps the root of the rollup's outgoing messages as of block `number`.
     function proveOutbox(uint64 number, bytes[] calldata accountProof, bytes[] calldata storageProof) external;
     /// @notice Delivers a message from the rollup. If the receiver fails, nothing happens and the message can be claimed
     /// again, so that nobody can choose a bad moment for it.
     /// @param number of a block with a proven outbox
-    /// @param path of the message's leaf, from below; siblings above the last are those of an empty tree
+    /// @param path of the message's leaf: 32 siblings, from below
     function claim(Message calldata message, uint64 number, bytes32[] calldata path, address feeRecipient) external;
 
     /// @notice Announces that the sequencer lost its exclusive right. It has whether or not somebody calls this.
@@ -304,8 +313,8 @@ interface INativeRollup {
     /// @notice Zero if the item is not known, or no longer.
     function itemHash(uint64 position) external view returns (bytes32);
     function itemCount() external view returns (uint64);
-    /// @notice State root of a settled block, zero if not known: one of the last 8,191, and in OPTIMISTIC mode the last
-    /// of an item.
+    /// @notice State root of a settled block: one of the last 8,191, and in OPTIMISTIC mode the last of an item. Reverts
+    /// if it is not known.
     function stateRootAt(uint64 number) external view returns (bytes32);
     function messageRoot() external view returns (bytes32);
     /// @notice Root of the first `count` messages, zero if not known: one of the last 1,024.
@@ -319,7 +328,7 @@ interface INativeRollup {
     function escrow() external view returns (uint256);
     /// @notice Whether anybody may post.
     function isOpen() external view returns (bool);
-    /// @notice When a block was last added: settled, or proposed and not refuted.
+    /// @notice When a block that the sequencer posted was last settled.
     function lastProgress() external view returns (uint64);
     function proposal(uint64 position) external view returns (Proposal memory);
     /// @notice Position of the item that is proposed next.
@@ -329,6 +338,4 @@ interface INativeRollup {
     function credit(address account) external view returns (uint256);
     /// @notice During {claim}, who sent the message on the rollup; zero otherwise.
     function l2Sender() external view returns (address);
-    /// @notice The bridge for ERC-20 tokens, which this contract creates first of all.
-    function tokenBridge() external view returns (address);
 }

@@ -5,8 +5,9 @@ import {IRefundReceiver} from "./INativeMessenger.sol";
 
 /// @title ERC-20 tokens into a native rollup and back, on L1
 /// @notice Locks what it receives, and releases it when the rollup's token factory says that as much was burnt.
-/// @dev The rollup contract creates it, so the factory on the other side knows its address. A token whose balances
-/// change by themselves is not supported: what it gains stays here, and what it loses is missing for its last holders.
+/// @dev Not special: the factory on the other side keeps the tokens of each bridge apart, so anybody may have another
+/// bridge, for its own users. A token whose balances change by themselves is not supported: what it gains stays here,
+/// and what it loses is missing for its last holders.
 interface ITokenBridge is IRefundReceiver {
     event Deposited(address indexed token, address indexed from, address indexed to, uint256 amount, uint64 message);
     event Released(address indexed token, address indexed to, uint256 amount);

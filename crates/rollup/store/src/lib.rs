@@ -3,6 +3,7 @@
 mod batches;
 mod deposits;
 mod error;
+mod executed;
 mod native;
 mod outbox;
 mod proofs;
@@ -12,5 +13,6 @@ mod value;
 pub use batches::StoredBatch;
 pub use deposits::{Cursor, QueuedDeposit};
 pub use error::StoreError;
+pub use executed::Executed;
 pub use native::{OwnBlock, OwnItem};
 pub use store::{Identity, Store};

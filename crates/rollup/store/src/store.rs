@@ -13,10 +13,11 @@ use crate::{
 
 /// Marks the file as ours ("ethx").
 const APPLICATION_ID: i64 = 0x6574_6878;
-/// Raised whenever the schema changes. Version 2 added the tables of `native.sql` to those of `schema.sql`.
+/// Raised whenever the schema changes. Version 2 added the tables of `native.sql` and `executed.sql` to those of `schema.sql`.
 const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
 const NATIVE: &str = include_str!("native.sql");
+const EXECUTED: &str = include_str!("executed.sql");
 /// How long a write waits for an operator's query to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -181,6 +182,7 @@ fn check_or_create(connection: &mut Connection, path: &Path) -> Result<(), Store
     if (application, version, tables) == (0, 0, 0) {
         transaction.execute_batch(SCHEMA).map_err(open)?;
         transaction.execute_batch(NATIVE).map_err(open)?;
+        transaction.execute_batch(EXECUTED).map_err(open)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(open)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(open)?;
         return transaction.commit().map_err(open);
@@ -190,6 +192,7 @@ fn check_or_create(connection: &mut Connection, path: &Path) -> Result<(), Store
     }
     if version == 1 {
         transaction.execute_batch(NATIVE).map_err(open)?;
+        transaction.execute_batch(EXECUTED).map_err(open)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(open)?;
         return transaction.commit().map_err(open);
     }
@@ -238,11 +241,13 @@ mod tests {
         let store = Store::open(&path).unwrap();
         store.expect_identity(&IDENTITY).unwrap();
         let older = "drop table native_blocks; drop table native_items; drop table native_derived; \
+                     drop table executed; \
                      pragma user_version = 1";
         store.lock().execute_batch(older).unwrap();
         let again = Store::open(&path).unwrap();
         assert_eq!(again.identity().unwrap(), Some(IDENTITY));
         assert_eq!(again.own_items().unwrap(), []);
+        assert_eq!(again.executed().unwrap(), None);
     }
 
     #[test]

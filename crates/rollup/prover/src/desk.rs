@@ -49,8 +49,8 @@ pub(crate) enum Refusal {
     /// There is no such batch.
     #[error("there is no such batch")]
     UnknownBatch,
-    /// Nobody was asked to prove it.
-    #[error("the batch was not handed out")]
+    /// Nobody was asked to prove it since this coordinator started, and the proof does not say what it proves.
+    #[error("the batch was not handed out, and the proof does not say what it proves")]
     NotAssigned,
     /// It proves something else, or nothing.
     #[error("the public inputs are not those of the batch")]
@@ -209,13 +209,15 @@ impl Desk {
         }
         let refused = |reason| Ok(Submitted::Refused(reason));
         let Some(batch) = self.store.batch(number)? else { return refused(Refusal::UnknownBatch) };
-        if !self.machine.is_assigned(number, prover) {
+        let proof = StoredProof::of(output);
+        // Who was asked is forgotten at a restart. A proof of what the batch needs is welcome from whoever brings it, but one
+        // that leaves this to L1 to find out only from somebody who was given the input.
+        if proof.public_values.is_empty() && !self.machine.is_assigned(number, prover) {
             return refused(Refusal::NotAssigned);
         }
         let Some(expected) = self.rollup.expected(&self.store, &batch)? else {
             return refused(Refusal::UnknownBatch);
         };
-        let proof = StoredProof::of(output);
         if !proof.asserts(prover, &expected) {
             self.machine.release(number, prover);
             return refused(Refusal::WrongInputs);

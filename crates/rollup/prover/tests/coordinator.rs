@@ -199,8 +199,8 @@ async fn the_protocol_on_the_wire_is_the_documented_one() {
     };
     let refused = running.say(&bring(&[0; 256])).await;
     assert!(refused["Refused"]["reason"].as_str().unwrap().contains("public inputs"));
-    let late = running.say(&bring(&public_values)).await;
-    assert!(late["Refused"]["reason"].as_str().unwrap().contains("not handed out"));
+    let unsaid = running.say(&bring(&[])).await;
+    assert!(unsaid["Refused"]["reason"].as_str().unwrap().contains("not handed out"));
     assert_eq!(running.say(&ask).await["InputResponse"]["id"], 1);
     let ack = json!({"ProofSubmitACK": {"id": 1}});
     assert_eq!(running.say(&bring(&public_values)).await, ack);

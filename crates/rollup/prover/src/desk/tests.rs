@@ -121,14 +121,32 @@ fn junk_is_not_stored_and_delays_nothing() {
 }
 
 #[test]
-fn a_proof_nobody_asked_for_is_refused() {
-    let (mut desk, told) = desk(2);
-    let proof = exec_proof(&desk.store, 2);
+fn a_proof_that_outlived_the_coordinator_is_taken_for_a_batch_that_still_needs_one() {
+    let (mut desk, told) = desk(3);
+    assert_eq!(assigned(&mut desk, 0), Some(1));
+    desk.machine = Machine::new(Duration::from_secs(600));
+    let proof = exec_proof(&desk.store, 1);
+    let junk = exec_proof(&desk.store, 2);
     let refused = |reason| Submitted::Refused(reason);
-    assert_eq!(desk.submit(BatchNumber(2), &proof).unwrap(), refused(Refusal::NotAssigned));
+    assert_eq!(desk.submit(BatchNumber(1), &junk).unwrap(), refused(Refusal::WrongInputs));
+    assert_eq!(desk.submit(BatchNumber(1), &proof).unwrap(), Submitted::Stored);
+    assert_eq!(assigned(&mut desk, 1), Some(2), "the first one needs no other");
     assert_eq!(desk.submit(BatchNumber(9), &proof).unwrap(), refused(Refusal::UnknownBatch));
-    told.send_replace(Some(BatchNumber(2)));
-    assert_eq!(desk.submit(BatchNumber(2), &proof).unwrap(), Submitted::Known);
+    told.send_replace(Some(BatchNumber(3)));
+    let late = exec_proof(&desk.store, 3);
+    assert_eq!(desk.submit(BatchNumber(3), &late).unwrap(), Submitted::Known);
+}
+
+#[test]
+fn a_proof_that_does_not_say_what_it_proves_is_taken_only_from_who_was_asked() {
+    let (mut desk, _told) = desk(1);
+    desk.needed = BTreeSet::from([ProverType::Sp1]);
+    let proof =
+        ProverOutput::Proof(ProofBytes { prover_type: ProverType::Sp1, proof: vec![1; 260] });
+    let refused = Submitted::Refused(Refusal::NotAssigned);
+    assert_eq!(desk.submit(BatchNumber(1), &proof).unwrap(), refused);
+    desk.assign(Duration::ZERO, ProverType::Sp1).unwrap();
+    assert_eq!(desk.submit(BatchNumber(1), &proof).unwrap(), Submitted::Stored);
 }
 
 #[test]

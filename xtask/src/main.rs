@@ -20,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   ci                                       everything below that a change must pass
   test [unit|contracts|spec|e2e|crash]...  run suites (all by default); crash takes --kills N --seed N
   tidy [DIR]                               conventions that no compiler checks
+  coverage [--write]                       list the tests by the ids of the test plan, or write them into its table
   licences                                 licences and doubled versions of dependencies
   contracts [--write]                      compare (or rewrite) the committed contract artifacts
   vectors [--check]                        write the golden vectors shared by Rust and Solidity
@@ -45,6 +46,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["test", rest @ ..] => test::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["tidy", dir] => tidy::run(Path::new(dir)),
+        ["coverage"] => tidy::coverage(&root, false),
+        ["coverage", "--write"] => tidy::coverage(&root, true),
         ["licences"] => licences::run(&root),
         ["contracts"] => contracts::check(&root),
         ["contracts", "--write"] => contracts::write(&root),

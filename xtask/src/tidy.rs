@@ -3,6 +3,7 @@
 //! Each rule is a function from the [`Tree`] to what it found; this file is the list of the rules.
 
 mod code;
+mod coverage;
 mod docs;
 mod manifests;
 mod places;
@@ -12,9 +13,10 @@ mod tests;
 mod tree;
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use eyre::{Result, bail};
+use eyre::{Context, Result, bail};
 
 use self::tree::Tree;
 
@@ -52,11 +54,30 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     bail!("tidy: {} conventions broken", found.len())
 }
 
+/// Prints the tests of each id of the table of test ids, or brings the table up to date.
+pub(crate) fn coverage(root: &Path, write: bool) -> Result<()> {
+    let tree = Tree::read(root)?;
+    let tests = coverage::find(&tree);
+    if !write {
+        for (id, tests) in &tests {
+            for (file, name) in tests {
+                println!("{id} {}::{name}", file.display());
+            }
+        }
+        return Ok(());
+    }
+    let page = root.join(coverage::PAGE);
+    let text = fs::read_to_string(&page).wrap_err_with(|| format!("read {}", page.display()))?;
+    fs::write(&page, coverage::rewritten(&text, &tests))
+        .wrap_err_with(|| format!("write {}", page.display()))
+}
+
 fn check(tree: &Tree) -> Result<Vec<Finding>> {
     let mut found = manifests::check(tree)?;
     found.extend(source::check(tree));
     found.extend(docs::check(tree));
     found.extend(places::check(tree));
+    found.extend(coverage::check(tree));
     found.sort();
     found.dedup();
     Ok(found)

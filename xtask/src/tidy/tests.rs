@@ -216,3 +216,47 @@ fn this_tree_is_read_through_git() {
     let tree = Tree::read(root).unwrap();
     assert!(tree.files().iter().any(|file| file == Path::new("xtask/src/tidy/tests.rs")));
 }
+
+/// A page with two ids, as it should be beside the tests of [`TESTS`].
+const TABLE: &str = "| id | checks | tests | why not |\n|---|---|---|---|\n| S01 | a | 2 in `crates/base/types/tests/s.rs` | |\n| C08 | b | | later |\n";
+const TESTS: (&str, &str) =
+    ("crates/base/types/tests/s.rs", "fn s01_a() {} fn s01_c99() {} fn s01_b() {} fn helper() {}");
+const PAGE: &str = "docs/native-rollups/coverage.md";
+
+#[test]
+fn a_table_of_ids_that_is_up_to_date_passes() {
+    assert_eq!(found(&[(PAGE, TABLE), TESTS]), Vec::<String>::new());
+}
+
+#[test]
+fn a_table_of_ids_must_know_the_tests() {
+    let stale = TABLE.replace("2 in", "1 in");
+    let changed = found(&[(PAGE, &stale), TESTS]);
+    assert_eq!(changed.len(), 1, "{changed:#?}");
+    assert!(changed[0].contains("the tests of S01 have changed"));
+
+    let bare = TABLE.replace("later", "");
+    let bare = found(&[(PAGE, &bare), TESTS]);
+    assert!(
+        bare.len() == 1 && bare[0].contains("C08 has neither a test nor a reason"),
+        "{bare:#?}"
+    );
+
+    let solidity =
+        ("contracts/test/A.t.sol", "function test_C09_x() public {} function setUp() public {}");
+    let unknown = found(&[(PAGE, TABLE), TESTS, solidity]);
+    assert!(
+        unknown.len() == 1 && unknown[0].contains("`test_C09_x` is a test of C09"),
+        "{unknown:#?}"
+    );
+}
+
+#[test]
+fn a_table_of_ids_is_rewritten_in_one_column() {
+    let stale = TABLE.replace("2 in `crates/base/types/tests/s.rs`", "");
+    let tests = super::coverage::Tests::from([(
+        "S01".to_owned(),
+        vec![("crates/base/types/tests/s.rs".into(), "s01_a".into()); 2],
+    )]);
+    assert_eq!(super::coverage::rewritten(&stale, &tests), TABLE);
+}

@@ -1,10 +1,8 @@
 //! How much gas a call needs, by bisection as geth does it.
 
-use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
 use alloy_primitives::{TxKind, U64, U256};
 use alloy_rpc_types_eth::TransactionRequest;
-use ethrex_evm::{Call, CallOutcome, call::CallEnd};
-use ethrex_types::Fork;
+use ethrex_evm::{Call, CallOutcome, TxBounds, call::CallEnd};
 
 use crate::{
     Args, Context, RpcError,
@@ -39,9 +37,7 @@ fn highest(simulation: &Simulation<'_>, call: &Call, wanted: Option<u64>) -> Res
     let header = &simulation.header;
     let mut highest = wanted.filter(|gas| *gas >= TRANSFER).unwrap_or(header.gas_limit);
     let spec = simulation.context().chain().spec();
-    if spec.fork_at(header.number, header.timestamp) >= Fork::Osaka {
-        highest = highest.min(MAX_TX_GAS_LIMIT_OSAKA);
-    }
+    highest = highest.min(TxBounds::at(spec, header.number, header.timestamp).max_gas_limit());
     if call.gas_price > 0 {
         let balance = simulation.account(call)?.balance;
         let Some(left) = balance.checked_sub(call.value).filter(|_| call.value <= balance) else {

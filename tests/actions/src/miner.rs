@@ -72,9 +72,8 @@ pub(crate) fn mine(chain: &Chain, pool: &Pool, terms: &Terms, seconds: u64) -> M
             Ok(())
         })
         .expect("a block can always be built");
-    chain.store(&prepared).expect("memory does not fail");
-    chain.advance(prepared.block.sealed().hash(), pool).expect("memory does not fail");
-    Mined { transactions: prepared.block.senders().len(), blobs }
+    let stored = chain.extend(prepared, pool).expect("memory does not fail");
+    Mined { transactions: stored.block.senders().len(), blobs }
 }
 
 fn blobs_of(tx: &Arc<PoolTx>) -> Vec<(B256, Bytes)> {

@@ -366,7 +366,7 @@ async fn check(
         let mut outcome = tokio::task::spawn_blocking(run).await?;
         if checks.fails() {
             let why = ValidateError::NoParent(outcome.hash);
-            outcome.result = Err(why);
+            outcome.result = Err(why.into());
         }
         if outcomes.send(outcome).await.is_err() {
             return Ok(());

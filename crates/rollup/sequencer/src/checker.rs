@@ -1,6 +1,11 @@
 //! The second path: every built block is validated from its witness alone before anyone sees it.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
 
 use alloy_primitives::B256;
 use ethrex_stateless::{ExecutionWitness, ValidateError, Validated, Witness, validate};
@@ -13,13 +18,27 @@ use crate::metrics;
 /// Blocks that wait for the checker at most; the pipeline allows no more.
 const QUEUE: usize = crate::pipeline::MAX_UNPUBLISHED + 1;
 
+/// Why a block does not pass its check. It is not published then: a prover would meet the same.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// A stateless validator does not accept it.
+    #[error(transparent)]
+    Refused(#[from] ValidateError),
+    /// The validator panicked: a bug of ours, wherever it is.
+    #[error("the validator panicked: {message}")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+}
+
 /// What the check of one block found.
 #[derive(Debug)]
 pub struct CheckOutcome {
     /// The block.
     pub hash: B256,
     /// `Ok`, or why a stateless validator would not accept it.
-    pub result: Result<(), ValidateError>,
+    pub result: Result<(), CheckError>,
 }
 
 /// A block, and all that its check may look at.
@@ -84,8 +103,23 @@ impl Checker {
     }
 }
 
-/// Validates a block as a stranger would: senders recovered anew, everything else from the witness.
+/// Validates a block as a stranger would: senders recovered anew, everything else from the witness. That the validator may have a bug
+/// is one of the reasons to check at all, so a panic is a finding like any other and ends nothing.
 pub(crate) fn check(
+    spec: &ChainSpec,
+    rules: &dyn Rules,
+    block: SealedBlock,
+    witness: &ExecutionWitness,
+) -> Result<Validated, CheckError> {
+    // A check shares nothing that it changes, so there is nothing that a panic could leave half done.
+    let checked = catch_unwind(AssertUnwindSafe(|| validate_alone(spec, rules, block, witness)));
+    match checked {
+        Ok(result) => result.map_err(CheckError::Refused),
+        Err(panic) => Err(CheckError::Panicked { message: message(panic.as_ref()) }),
+    }
+}
+
+fn validate_alone(
     spec: &ChainSpec,
     rules: &dyn Rules,
     block: SealedBlock,
@@ -96,4 +130,10 @@ pub(crate) fn check(
     let block = RecoveredBlock::recover(block)
         .map_err(|bad| ValidateError::Invalid(ethrex_stf::InvalidBlock::Signature(bad.index)))?;
     validate(spec, rules, &block, &witness)
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a message").to_owned()
 }

@@ -4,7 +4,7 @@
 //! shows it must not stop the chain. Prefixes of the block are built and checked until the first that fails.
 
 use alloy_primitives::B256;
-use ethrex_chain::{BuildError, Chain, Prepared};
+use ethrex_chain::{BuildError, Chain, Stored};
 use ethrex_stf::{BlockAttributes, RunError};
 use ethrex_types::SealedHeader;
 
@@ -34,7 +34,7 @@ pub(crate) fn find(
     chain: &Chain,
     parent: &SealedHeader,
     attributes: &BlockAttributes,
-    bad: &Prepared,
+    bad: &Stored,
 ) -> Result<Culprit, BuildError> {
     let total = bad.block.senders().len();
     let fails = |count: usize| -> Result<bool, BuildError> {

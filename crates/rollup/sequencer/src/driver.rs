@@ -1,7 +1,7 @@
 //! The loop around the machines: a timer, L1's messages, builds and checks.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -9,16 +9,16 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, hex};
 use alloy_rlp::Encodable;
-use ethrex_chain::{BuildError, Chain, ChainError, Prepared};
+use ethrex_chain::{BuildError, Chain, ChainError, Stored};
 use ethrex_l1::Update;
 use ethrex_protocol::{
-    contracts::CommonBridge::PrivilegedTxSent, deposit::PrivilegedMessage, fee::FeeConfig,
+    L2Height, contracts::CommonBridge::PrivilegedTxSent, deposit::PrivilegedMessage, fee::FeeConfig,
 };
-use ethrex_stateless::ValidateError;
 use ethrex_stf::BlockAttributes;
 use ethrex_storage::StorageError;
+use ethrex_store::{Executed, StoreError};
 use ethrex_txpool::Pool;
-use ethrex_types::SealedHeader;
+use ethrex_types::{RecoveredBlock, SealedHeader};
 use tokio::{
     sync::mpsc,
     task::{JoinError, JoinHandle},
@@ -27,14 +27,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CheckOutcome, Checker, Culprit, DepositError, Deposits, Filled, Inbox, InboxError, Pipeline,
-    culprit, fill, inbox::News, metrics,
+    CheckError, CheckOutcome, Checker, Culprit, DepositError, Deposits, Filled, Inbox, InboxError,
+    Pipeline, SetAside, culprit, fill, inbox::News, metrics,
 };
 
 /// Failed checks in a row that no transaction explains, after which the sequencer gives up.
 const MAX_UNEXPLAINED: u32 = 3;
-/// Transactions that are set aside at most; beyond, the oldest culprit may come again.
-const MAX_SET_ASIDE: usize = 10_000;
+/// After so many blocks it is noted how many messages are executed, so that a start reads no more of the chain to find out.
+const NOTE_EVERY: u64 = 1_024;
 
 /// What the sequencer needs to know.
 #[derive(Debug, Clone)]
@@ -69,6 +69,9 @@ pub enum SequencerError {
     /// News from L1 could not be stored.
     #[error(transparent)]
     Inbox(#[from] InboxError),
+    /// The rollup's store failed.
+    #[error("store")]
+    Store(#[from] StoreError),
     /// A message of L1 finds no room in an empty block.
     #[error("L1 message {0} does not fit into an empty block; raise the block gas limit")]
     StuckMessage(u64),
@@ -78,7 +81,7 @@ pub enum SequencerError {
         /// Height of the last one.
         number: u64,
         /// What the check said.
-        reason: ValidateError,
+        reason: CheckError,
     },
     /// A message of L1 makes blocks fail their own check; it can be neither executed nor left out.
     #[error("L1 message {id} makes blocks fail their own stateless check: {reason}")]
@@ -86,7 +89,7 @@ pub enum SequencerError {
         /// The message.
         id: u64,
         /// What the check said.
-        reason: ValidateError,
+        reason: CheckError,
     },
     /// A thread of ours ended early.
     #[error("a worker ended early")]
@@ -108,15 +111,15 @@ pub struct Sequencer {
     checker: Checker,
     /// Blocks being checked.
     checking: HashMap<B256, Built>,
-    /// Transactions that made a block fail its check.
-    set_aside: Arc<HashSet<B256>>,
+    /// Transactions that made a block fail its check, and wait.
+    set_aside: Arc<SetAside>,
     unexplained: u32,
 }
 
 /// A built and stored block, and how it came to be.
 #[derive(Debug)]
 struct Built {
-    prepared: Prepared,
+    stored: Stored,
     parent: SealedHeader,
     attributes: BlockAttributes,
     filled: Filled,
@@ -215,7 +218,7 @@ impl Sequencer {
         let Some(built) = built.filter(|built| built.parent.hash() == self.pipeline.tip()) else {
             return Ok(());
         };
-        let block = built.prepared.block.sealed().clone();
+        let block = built.stored.block.sealed().clone();
         // L1 may have taken back what it executes.
         if !self.deposits.next(built.messages.len()).eq(&built.messages) {
             return self.forget(block.hash()).await;
@@ -227,7 +230,7 @@ impl Sequencer {
         self.deposits.built(next);
         self.pipeline.built(block.hash(), next);
         let witness =
-            built.prepared.witness.clone().expect("the chain of a rollup records witnesses");
+            built.stored.witness.clone().expect("the chain of a rollup records witnesses");
         self.checking.insert(block.hash(), built);
         if !self.checker.submit(block, witness).await {
             return Err(SequencerError::CheckerEnded);
@@ -253,8 +256,14 @@ impl Sequencer {
             self.deposits.published(ready.next_message);
             self.unexplained = 0;
             let Some(built) = self.checking.remove(&ready.hash) else { continue };
-            let block = &built.prepared.block;
+            let block = &built.stored.block;
             let (header, transactions) = (block.sealed().header(), block.senders().len());
+            self.release(block);
+            if header.number.is_multiple_of(NOTE_EVERY) {
+                let block = L2Height(header.number);
+                let next_message = ready.next_message;
+                self.inbox.note(&Executed { block, hash: ready.hash, next_message })?;
+            }
             metrics::published(transactions);
             metrics::deposits(built.filled.messages);
             tracing::info!(
@@ -269,38 +278,47 @@ impl Sequencer {
         Ok(())
     }
 
+    /// What is in a published block is set aside no longer.
+    fn release(&mut self, published: &RecoveredBlock) {
+        for (tx, _) in published.transactions() {
+            if self.set_aside.is_empty() {
+                return;
+            }
+            let hash = tx.hash();
+            if self.set_aside.holds(&hash) {
+                Arc::make_mut(&mut self.set_aside).published(&hash);
+            }
+        }
+    }
+
     /// Drops a block that failed its check and all built on it, and sets aside whom it is to blame on.
-    async fn on_failed(&mut self, hash: B256, reason: ValidateError) -> Result<(), SequencerError> {
+    async fn on_failed(&mut self, hash: B256, reason: CheckError) -> Result<(), SequencerError> {
         let Some(built) = self.checking.remove(&hash) else { return Ok(()) };
         if !self.pipeline.failed(hash) {
             return Ok(());
         }
         self.deposits.dropped();
         let tip = self.pipeline.tip();
-        let number = built.prepared.block.sealed().number();
-        self.checking.retain(|_, other| other.prepared.block.sealed().number() < number);
+        let number = built.stored.block.sealed().number();
+        self.checking.retain(|_, other| other.stored.block.sealed().number() < number);
         tracing::error!(number, %hash, %reason, %tip, "block failed its own stateless check and is dropped with all built on it");
 
         let (chain, dir) = (self.chain.clone(), self.config.reproducer_dir.clone());
         let (built, culprit) = tokio::task::spawn_blocking(move || {
-            write_reproducer(&dir, &built.prepared);
-            let culprit = culprit::find(&chain, &built.parent, &built.attributes, &built.prepared);
+            write_reproducer(&dir, &built.stored);
+            let culprit = culprit::find(&chain, &built.parent, &built.attributes, &built.stored);
             chain.storage().drop_block(hash)?;
             Ok::<_, SequencerError>((built, culprit))
         })
         .await??;
         match culprit? {
             Culprit::Transaction { index, hash } => {
-                let tx = &built.prepared.block.sealed().body().transactions[index];
+                let tx = &built.stored.block.sealed().body().transactions[index];
                 if let Some(message) = tx.as_privileged() {
                     return Err(SequencerError::MessageFailsCheck { id: message.nonce, reason });
                 }
-                tracing::error!(%hash, "transaction is set aside: blocks with it fail their own check");
-                let set_aside = Arc::make_mut(&mut self.set_aside);
-                if set_aside.len() >= MAX_SET_ASIDE {
-                    set_aside.clear();
-                }
-                set_aside.insert(hash);
+                let retry = Arc::make_mut(&mut self.set_aside).failed(hash, number);
+                tracing::error!(%hash, retry, "transaction is set aside: blocks with it fail their own check");
                 Ok(())
             }
             Culprit::EmptyBlock => Err(SequencerError::SelfCheck { number, reason }),
@@ -322,7 +340,7 @@ fn build(
     config: &SequencerConfig,
     tip: B256,
     mut messages: Vec<PrivilegedMessage>,
-    set_aside: &HashSet<B256>,
+    set_aside: &SetAside,
 ) -> Result<Built, SequencerError> {
     let parent = chain.storage().header(tip)?.ok_or(BuildError::NoState(tip))?;
     let attributes = BlockAttributes {
@@ -346,9 +364,9 @@ fn build(
     if prepared.block.sealed().header().gas_limit < config.gas_limit {
         filled.stuck_message = None;
     }
-    chain.store(&prepared)?;
+    let stored = chain.store(prepared)?;
     messages.truncate(usize::try_from(filled.messages).unwrap_or(usize::MAX));
-    Ok(Built { prepared, parent, attributes, filled, messages })
+    Ok(Built { stored, parent, attributes, filled, messages })
 }
 
 fn unix_time() -> u64 {
@@ -357,7 +375,7 @@ fn unix_time() -> u64 {
 
 /// Writes the block and its witness so that the failed check can be run again. Failing to write is only logged: the chain
 /// goes on either way.
-fn write_reproducer(dir: &std::path::Path, bad: &Prepared) {
+fn write_reproducer(dir: &std::path::Path, bad: &Stored) {
     let sealed = bad.block.sealed();
     let mut rlp = Vec::new();
     sealed.block().encode(&mut rlp);

@@ -1,7 +1,5 @@
 //! What goes into a block: messages of L1 first, then the pool's best, as far as one blob carries.
 
-use std::collections::HashSet;
-
 use alloy_primitives::B256;
 use alloy_rlp::Encodable;
 use ethrex_protocol::{
@@ -10,6 +8,8 @@ use ethrex_protocol::{
 use ethrex_stf::{BlockBuilder, InvalidTx, NotIncluded, RunError};
 use ethrex_txpool::Best;
 use ethrex_types::{Header, StateError};
+
+use crate::SetAside;
 
 /// Gas below which a block counts as full: no transaction needs less.
 const LEAST_TX_GAS: u64 = 21_000;
@@ -23,7 +23,7 @@ pub struct Filled {
     pub stuck_message: Option<u64>,
 }
 
-/// Fills a block with `messages` in their order, then with the pool's best, passing over what is in `set_aside`.
+/// Fills a block with `messages` in their order, then with the pool's best, without what `set_aside` passes over.
 ///
 /// # Errors
 /// If the state cannot be read.
@@ -31,13 +31,14 @@ pub fn fill(
     builder: &mut BlockBuilder<'_>,
     messages: &[PrivilegedMessage],
     best: &mut Best,
-    set_aside: &HashSet<B256>,
+    set_aside: &SetAside,
     fee_config: &FeeConfig,
 ) -> Result<Filled, StateError> {
     let mut size = BlockSize::for_header(&widest(builder.context().header()));
     let fee_len = fee_config.encoded_len();
     let mut filled = Filled::default();
     let gas_price = builder.context().header().base_fee_per_gas.unwrap_or_default();
+    let number = builder.context().header().number;
 
     for message in messages.iter().take(PRIVILEGED_TX_BUDGET) {
         let tx = message.to_transaction(gas_price);
@@ -61,7 +62,7 @@ pub fn fill(
 
     while builder.gas_left() >= LEAST_TX_GAS {
         let Some(tx) = best.next() else { break };
-        if set_aside.contains(&tx.hash()) {
+        if set_aside.passes_over(&tx.hash(), number) {
             best.skip_sender();
             continue;
         }

@@ -11,7 +11,7 @@ use ethrex_protocol::{
     contracts::CommonBridge::PrivilegedTxSent,
     deposit::{MessageOutOfRange, PrivilegedMessage},
 };
-use ethrex_store::{Cursor, QueuedDeposit, Store, StoreError};
+use ethrex_store::{Cursor, Executed, QueuedDeposit, Store, StoreError};
 
 /// Name of the reader in the store.
 const READER: &str = "l1_messages";
@@ -75,6 +75,22 @@ impl Inbox {
     /// If the store fails.
     pub fn messages_from(&self, next: u64, limit: usize) -> Result<Vec<QueuedDeposit>, StoreError> {
         self.store.deposits_from(self.chain_id, next, limit)
+    }
+
+    /// How far the chain had executed the messages at some block of it, as noted last.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn executed(&self) -> Result<Option<Executed>, StoreError> {
+        self.store.executed()
+    }
+
+    /// Notes how far the chain has executed the messages.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn note(&self, executed: &Executed) -> Result<(), StoreError> {
+        self.store.set_executed(executed)
     }
 
     /// Stores what L1 says, and passes it on.

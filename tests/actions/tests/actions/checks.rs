@@ -2,13 +2,13 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use ethrex_evm::{Payment, TxRules};
 use ethrex_rules::Rollup;
-use ethrex_sequencer::pipeline::MAX_UNPUBLISHED;
+use ethrex_sequencer::{pipeline::MAX_UNPUBLISHED, set_aside::FIRST_PAUSE};
 use ethrex_stf::{Rejected, Rules};
 use ethrex_test_actions::{World, ether};
 use ethrex_types::{Tx, alloy_consensus::Transaction};
@@ -20,6 +20,10 @@ const POISON: u64 = 21_777;
 #[derive(Debug, Default)]
 struct Disagreeing {
     asked: AtomicU64,
+    /// What checking does about it.
+    panics: bool,
+    /// Building and checking agree from now on.
+    cured: AtomicBool,
 }
 
 impl TxRules for Disagreeing {
@@ -31,9 +35,10 @@ impl TxRules for Disagreeing {
 impl Rules for Disagreeing {
     /// The pool asks first; then each block is built, and checked before the next one is.
     fn admit(&self, tx: &Tx) -> Result<(), Rejected> {
-        if tx.gas_limit() == POISON {
+        if tx.gas_limit() == POISON && !self.cured.load(Ordering::Relaxed) {
             let before = self.asked.fetch_add(1, Ordering::Relaxed);
             if before > 0 && before.is_multiple_of(2) {
+                assert!(!self.panics, "a bug of ours");
                 return Err(Rejected::UnsupportedType);
             }
         }
@@ -57,10 +62,10 @@ async fn nothing_is_published_before_it_is_checked() {
     world.stop().await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_transaction_that_breaks_its_block_is_set_aside_and_the_chain_goes_on() {
+/// A world where Alice sends a transaction that building takes and checking does not, and Bob sends another.
+async fn poisoned(rules: Arc<Disagreeing>) -> (World, B256) {
     let mut world = World::new();
-    world.settings.rules = Arc::new(Disagreeing::default());
+    world.settings.rules = rules;
     world.start();
     let (alice, bob) = (world.user(3), world.user(4));
     world.deposit(&alice, alice.address(), ether(2));
@@ -77,7 +82,32 @@ async fn a_transaction_that_breaks_its_block_is_set_aside_and_the_chain_goes_on(
     assert_eq!(world.succeeded_on_l2(good), Some(true), "its neighbour is");
     assert!(world.height() >= before + 4, "the chain goes on");
     assert_eq!(world.node().reproducers(), 1, "whoever looks into it has the block");
+    (world, poisoned)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_breaks_its_block_is_set_aside_and_the_chain_goes_on() {
+    let (mut world, _) = poisoned(Arc::default()).await;
     world.until("and is settled", |world| world.committed() == 2).await;
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_panics_is_a_check_that_fails() {
+    let rules = Disagreeing { panics: true, ..Disagreeing::default() };
+    let (mut world, _) = poisoned(Arc::new(rules)).await;
+    world.until("and is settled", |world| world.committed() == 2).await;
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_was_set_aside_is_tried_again() {
+    let rules = Arc::new(Disagreeing::default());
+    let (mut world, poisoned) = poisoned(rules.clone()).await;
+    rules.cured.store(true, Ordering::Relaxed);
+    let before = world.height();
+    world.until("it is in a block", |world| world.succeeded_on_l2(poisoned) == Some(true)).await;
+    assert!(world.height() >= before + FIRST_PAUSE - 10, "not before its time");
     world.stop().await;
 }
 

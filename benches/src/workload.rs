@@ -134,6 +134,7 @@ impl World {
                 prev_randao: B256::ZERO,
                 withdrawals: None,
                 parent_beacon_block_root: None,
+                slot_number: None,
                 desired_gas_limit: GAS_LIMIT,
                 extra_data: Bytes::new(),
             };
@@ -147,14 +148,13 @@ impl World {
             let update = update_state(&state, parent.state_root, &built.diff)?;
             let block = built.seal(update.root);
             parent = block.sealed_header();
-            storage.commit_block(NewBlock {
-                block: RecoveredBlock::new_unchecked(block.clone(), built.senders),
-                receipts: built.receipts,
+            storage.commit_head(NewBlock {
+                block: &RecoveredBlock::new_unchecked(block.clone(), built.senders),
+                receipts: &built.receipts,
                 diff: built.diff,
                 trie: update.nodes,
                 witness: None,
             })?;
-            storage.set_canonical(block.hash())?;
             blocks.push(block);
         }
         Ok(blocks)

@@ -13,6 +13,7 @@ use eyre::{OptionExt, Result};
 const PHASES: [&str; 5] = ["checks, senders", "execute", "root", "witness", "commit"];
 
 fn main() -> Result<()> {
+    ethrex_types::crypto::install();
     let args: Vec<String> = std::env::args().collect();
     let count = args
         .iter()
@@ -75,14 +76,13 @@ fn import(world: &World, blocks: Vec<SealedBlock>) -> Result<[Duration; 5]> {
 
         parent = block.sealed().sealed_header();
         let start = Instant::now();
-        storage.commit_block(NewBlock {
-            block,
-            receipts: executed.receipts,
+        storage.commit_head(NewBlock {
+            block: &block,
+            receipts: &executed.receipts,
             diff: executed.diff,
             trie: update.nodes,
             witness: Some(alloy_rlp::encode(&witness).into()),
         })?;
-        storage.set_canonical(parent.hash())?;
         let stored = start.elapsed();
         for (total, took) in spent.iter_mut().zip([checked, ran, hashed, recorded, stored]) {
             *total += took;

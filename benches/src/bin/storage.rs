@@ -121,14 +121,8 @@ fn commit(
     *parent = block.sealed_header();
     let block = RecoveredBlock::new_unchecked(block, Vec::new());
     let start = Instant::now();
-    storage.commit_block(NewBlock {
-        block,
-        receipts: Vec::new(),
-        diff,
-        trie: update.nodes,
-        witness: None,
-    })?;
-    storage.set_canonical(parent.hash())?;
+    let trie = update.nodes;
+    storage.commit_head(NewBlock { block: &block, receipts: &[], diff, trie, witness: None })?;
     Ok((root, start.elapsed()))
 }
 

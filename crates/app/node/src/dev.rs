@@ -136,19 +136,18 @@ fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<Room, DevE
         }
         Ok(())
     })?;
-    let block = prepared.block.sealed();
-    let number = block.number();
+    let number = prepared.block.sealed().number();
     if !blobs.is_empty() {
         chain.storage().put_blobs(number, &blobs)?;
     }
-    chain.store(&prepared)?;
-    chain.advance(block.hash(), pool)?;
+    let stored = chain.extend(prepared, pool)?;
     if number.is_multiple_of(BLOB_HISTORY) {
         chain.storage().prune_blobs(number.saturating_sub(BLOB_HISTORY))?;
     }
-    let transactions = prepared.block.senders().len();
+    let transactions = stored.block.senders().len();
     if transactions > 0 {
-        tracing::info!(number, transactions, gas = block.header().gas_used, "L1 block");
+        let gas = stored.block.sealed().header().gas_used;
+        tracing::info!(number, transactions, gas, "L1 block");
     } else {
         tracing::debug!(number, "L1 block");
     }

@@ -25,6 +25,15 @@ pub struct Prepared {
     pub witness: Option<ExecutionWitness>,
 }
 
+/// What is left of a [`Prepared`] block once it is stored.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The block and its senders.
+    pub block: RecoveredBlock,
+    /// What a stateless validator needs to check the block, on a chain that records it.
+    pub witness: Option<ExecutionWitness>,
+}
+
 /// Why no block was built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {

@@ -10,7 +10,7 @@ use ethrex_types::{ChainSpec, SealedHeader, StateError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{Prepared, metrics};
+use crate::{Prepared, Stored, metrics};
 
 /// The published head.
 pub type Head = SealedHeader;
@@ -131,15 +131,25 @@ impl Chain {
     ///
     /// # Errors
     /// If the database fails.
-    pub fn store(&self, prepared: &Prepared) -> Result<(), StorageError> {
+    pub fn store(&self, prepared: Prepared) -> Result<Stored, StorageError> {
         let _writer = self.inner.writer.lock();
-        self.inner.storage.commit_block(NewBlock {
-            block: prepared.block.clone(),
-            receipts: prepared.receipts.clone(),
-            diff: prepared.diff.clone(),
-            trie: prepared.nodes.clone(),
-            witness: prepared.witness.as_ref().map(|witness| alloy_rlp::encode(witness).into()),
-        })
+        commit(prepared, |new| self.inner.storage.commit_block(new))
+    }
+
+    /// Stores a block built on the head, publishes it, and moves the pool on to it: what [`Self::store`] and [`Self::advance`]
+    /// do, in one durable commit.
+    ///
+    /// # Errors
+    /// As these two; the block is published even where the pool could not follow.
+    pub fn extend(&self, prepared: Prepared, pool: &Pool) -> Result<Stored, ChainError> {
+        let stored = {
+            let _writer = self.inner.writer.lock();
+            let stored = commit(prepared, |new| self.inner.storage.commit_head(new))?;
+            self.announce(stored.block.sealed().sealed_header());
+            stored
+        };
+        self.follow(pool)?;
+        Ok(stored)
     }
 
     /// Makes a stored block the head, durably, and tells everyone.
@@ -150,8 +160,7 @@ impl Chain {
         let _writer = self.inner.writer.lock();
         let header = self.inner.storage.header(hash)?.ok_or(ChainError::UnknownBlock(hash))?;
         self.inner.storage.set_canonical(hash)?;
-        metrics::head(header.number);
-        self.inner.head.send_replace(header);
+        self.announce(header);
         Ok(())
     }
 
@@ -161,9 +170,30 @@ impl Chain {
     /// As [`Self::publish`]; the block is published even where the pool could not follow.
     pub fn advance(&self, hash: B256, pool: &Pool) -> Result<(), ChainError> {
         self.publish(hash)?;
+        self.follow(pool)
+    }
+
+    /// Tells everyone of a new head. The caller holds the writer's lock.
+    fn announce(&self, head: Head) {
+        metrics::head(head.number);
+        self.inner.head.send_replace(head);
+    }
+
+    fn follow(&self, pool: &Pool) -> Result<(), ChainError> {
         let head = self.head();
-        let state =
-            self.inner.storage.state_at(head.hash())?.ok_or(ChainError::UnknownBlock(hash))?;
+        let hash = head.hash();
+        let state = self.inner.storage.state_at(hash)?.ok_or(ChainError::UnknownBlock(hash))?;
         pool.on_head(head, Arc::new(state), Vec::new()).map_err(ChainError::State)
     }
+}
+
+/// Hands a block to the storage, and keeps what others still want of it.
+fn commit(
+    prepared: Prepared,
+    store: impl FnOnce(NewBlock<'_>) -> Result<(), StorageError>,
+) -> Result<Stored, StorageError> {
+    let Prepared { block, receipts, diff, nodes, witness } = prepared;
+    let encoded = witness.as_ref().map(|witness| alloy_rlp::encode(witness).into());
+    store(NewBlock { block: &block, receipts: &receipts, diff, trie: nodes, witness: encoded })?;
+    Ok(Stored { block, witness })
 }

@@ -52,7 +52,7 @@ impl Chain {
         let gas = block.header().gas_used;
         let verdict = match self.check(block)? {
             Ok(prepared) => {
-                self.store(&prepared).map_err(ImportError::Storage)?;
+                self.store(prepared).map_err(ImportError::Storage)?;
                 Verdict::Valid
             }
             Err(verdict) => verdict,

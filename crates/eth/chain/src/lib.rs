@@ -6,6 +6,6 @@ mod import;
 mod metrics;
 mod witness;
 
-pub use build::{BuildError, Prepared};
+pub use build::{BuildError, Prepared, Stored};
 pub use chain::{Chain, ChainError, Head};
 pub use import::{ImportError, Verdict};

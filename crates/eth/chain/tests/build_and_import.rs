@@ -70,7 +70,7 @@ fn build(chain: &Chain, txs: &[(Tx, Address)]) -> Prepared {
             Ok(())
         })
         .unwrap();
-    chain.store(&prepared).unwrap();
+    chain.store(prepared.clone()).unwrap();
     chain.publish(prepared.block.sealed().hash()).unwrap();
     prepared
 }

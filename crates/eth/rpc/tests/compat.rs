@@ -77,8 +77,9 @@ fn open(dir: &Path) -> Methods {
         let root = block.sealed().header().state_root;
         assert!(!rest.is_empty() || update.root == root, "the dump is the state of the last block");
         head = block.sealed().hash();
-        let (receipts, diff, trie) = (executed.receipts, executed.diff, update.nodes);
-        storage.commit_block(NewBlock { block, receipts, diff, trie, witness: None }).unwrap();
+        let (receipts, diff, trie) = (&executed.receipts, executed.diff, update.nodes);
+        let new = NewBlock { block: &block, receipts, diff, trie, witness: None };
+        storage.commit_block(new).unwrap();
     }
     storage.set_canonical(head).unwrap();
     storage.set_safe(head).unwrap();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use alloy_primitives::B256;
 
 use crate::{
-    blocks::{LookupRow, canonical_hash, delete_block, locate, transactions},
+    blocks::{canonical_hash, canonize, delete_block, locate, transactions},
     codec::{encode, meta},
     engine::{Batch, Snapshot},
     error::StorageError,
@@ -78,11 +78,8 @@ impl Storage {
             uncanonize(&mut batch, &*snapshot, number)?;
         }
         for block in added {
-            batch.put(Table::Canonical, block.number.to_be_bytes(), encode(&block.hash));
-            for (index, tx) in (0..).zip(transactions(&*snapshot, block)?) {
-                let row = LookupRow { number: block.number, index };
-                batch.put(Table::Lookup, tx.hash, encode(&row));
-            }
+            let txs = transactions(&*snapshot, block)?;
+            canonize(&mut batch, block, txs.into_iter().map(|tx| tx.hash));
         }
         batch.put(Table::Meta, meta::HEAD, encode(&new_head));
         core.disk.commit(batch)?;

@@ -41,11 +41,11 @@ pub struct TxLocation {
 
 /// An executed block, with all that is stored of it.
 #[derive(Debug, Clone)]
-pub struct NewBlock {
+pub struct NewBlock<'a> {
     /// The block and the senders of its transactions.
-    pub block: RecoveredBlock,
+    pub block: &'a RecoveredBlock,
     /// One receipt per transaction.
-    pub receipts: Vec<Receipt>,
+    pub receipts: &'a [Receipt],
     /// What the block changes in the state.
     pub diff: StateDiff,
     /// What that changes among the trie nodes.

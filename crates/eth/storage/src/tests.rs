@@ -10,7 +10,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, keccak256};
-use ethrex_trie::{state_root_of, update_state, verify_proof};
+use ethrex_trie::{TrieUpdates, state_root_of, update_state, verify_proof};
 use ethrex_types::{
     AccountDiff, AccountInfo, Block, ChainSpec, Genesis, GenesisAccount, Header, Receipt,
     RecoveredBlock, SealedBlock, StateDiff, StateReader, Tx, TxType,
@@ -137,6 +137,27 @@ struct Known {
     txs: Vec<B256>,
 }
 
+/// A block and what it brings.
+struct Made {
+    block: RecoveredBlock,
+    receipts: Vec<Receipt>,
+    diff: StateDiff,
+    trie: TrieUpdates,
+    witness: Option<Bytes>,
+}
+
+impl Made {
+    fn new_block(&self) -> NewBlock<'_> {
+        NewBlock {
+            block: &self.block,
+            receipts: &self.receipts,
+            diff: self.diff.clone(),
+            trie: self.trie.clone(),
+            witness: self.witness.clone(),
+        }
+    }
+}
+
 /// What the database should hold.
 struct Model {
     known: HashMap<B256, Known>,
@@ -189,7 +210,7 @@ impl Model {
         self.known.retain(|hash, _| keep.contains(hash));
     }
 
-    fn new_block(&self, storage: &Storage, parent: B256, plan: &Plan) -> (NewBlock, Known) {
+    fn new_block(&self, storage: &Storage, parent: B256, plan: &Plan) -> (Made, Known) {
         let below = &self.known[&parent];
         let number = below.block.number + 1;
         let diff = plan.diff();
@@ -220,7 +241,7 @@ impl Model {
         codes.extend(diff.codes.clone());
         let witness = plan.code.map(|code| Bytes::from(vec![code]));
         let known = Known { block: block_ref, parent, state, codes, txs };
-        (NewBlock { block, receipts, diff, trie: update.nodes, witness }, known)
+        (Made { block, receipts, diff, trie: update.nodes, witness }, known)
     }
 
     #[track_caller]
@@ -346,6 +367,8 @@ impl Engine for Mortal {
 enum Op {
     /// Adds a block on one of the newest usable blocks.
     Extend(prop::sample::Index, Plan),
+    /// Adds a block on one of the newest usable blocks, and follows it.
+    Switch(prop::sample::Index, Plan),
     /// Adds blocks on the head, and follows them.
     Grow(u64, Plan),
     /// Moves the head to one of the newest usable blocks.
@@ -361,6 +384,7 @@ enum Op {
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         6 => (any::<prop::sample::Index>(), plan()).prop_map(|(at, plan)| Op::Extend(at, plan)),
+        2 => (any::<prop::sample::Index>(), plan()).prop_map(|(at, plan)| Op::Switch(at, plan)),
         4 => (1u64..60, plan()).prop_map(|(count, plan)| Op::Grow(count, plan)),
         3 => any::<prop::sample::Index>().prop_map(Op::Head),
         1 => any::<prop::sample::Index>().prop_map(Op::Drop),
@@ -388,11 +412,20 @@ impl Run {
     }
 
     fn commit(&mut self, parent: B256, plan: &Plan) -> Result<B256, StorageError> {
-        let (block, known) = self.model.new_block(&self.storage, parent, plan);
+        let (made, known) = self.model.new_block(&self.storage, parent, plan);
         let hash = known.block.hash;
-        self.storage.commit_block(block)?;
+        self.storage.commit_block(made.new_block())?;
         self.model.known.entry(hash).or_insert(known);
         Ok(hash)
+    }
+
+    /// Adds a block and follows it, in one step.
+    fn commit_head(&mut self, parent: B256, plan: &Plan) -> Result<(), StorageError> {
+        let (made, known) = self.model.new_block(&self.storage, parent, plan);
+        self.storage.commit_head(made.new_block())?;
+        self.model.head = known.block.hash;
+        self.model.known.entry(known.block.hash).or_insert(known);
+        Ok(())
     }
 
     fn grow(&mut self, count: u64, plan: &Plan) -> Result<(), StorageError> {
@@ -400,9 +433,13 @@ impl Run {
             let mut plan = plan.clone();
             // Not every block does the same.
             plan.accounts.iter_mut().for_each(|account| account.0 = (account.0 + i as u8) % 6);
-            let hash = self.commit(self.model.head, &plan)?;
-            self.storage.set_canonical(hash)?;
-            self.model.head = hash;
+            if i.is_multiple_of(2) {
+                self.commit_head(self.model.head, &plan)?;
+            } else {
+                let hash = self.commit(self.model.head, &plan)?;
+                self.storage.set_canonical(hash)?;
+                self.model.head = hash;
+            }
         }
         Ok(())
     }
@@ -425,6 +462,10 @@ impl Run {
             Op::Extend(at, plan) => {
                 let parent = self.recent(at);
                 self.commit(parent.hash, &plan).unwrap();
+            }
+            Op::Switch(at, plan) => {
+                let parent = self.recent(at);
+                self.commit_head(parent.hash, &plan).unwrap();
             }
             Op::Grow(count, plan) => self.grow(count, &plan).unwrap(),
             Op::Head(at) => {
@@ -615,7 +656,10 @@ fn a_block_on_an_unknown_or_given_up_parent_is_refused() {
     let (old, _) = run.model.new_block(&run.storage, genesis, &fork);
     run.grow(160, &nothing).unwrap();
     run.storage.core().flush_due().unwrap();
-    assert!(matches!(run.storage.commit_block(old), Err(StorageError::UnknownParent(_))));
+    assert!(matches!(
+        run.storage.commit_block(old.new_block()),
+        Err(StorageError::UnknownParent(_))
+    ));
     assert!(matches!(run.storage.set_canonical(B256::ZERO), Err(StorageError::UnknownHead(_))));
     assert!(matches!(run.storage.set_canonical(genesis), Err(StorageError::UnknownHead(_))));
     assert!(matches!(run.storage.revert_to(3), Err(StorageError::TooDeep { .. })));

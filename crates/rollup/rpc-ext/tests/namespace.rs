@@ -114,8 +114,7 @@ impl World {
             Ok(())
         };
         let prepared = self.chain.build(&parent, &attributes, fill).unwrap();
-        self.chain.store(&prepared).unwrap();
-        self.chain.advance(prepared.block.sealed().hash(), &self.pool).unwrap();
+        self.chain.extend(prepared, &self.pool).unwrap();
     }
 
     /// Seals the blocks from `first` to the head as a batch.

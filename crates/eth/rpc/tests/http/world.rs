@@ -159,10 +159,8 @@ impl World {
                 Ok(())
             })
             .unwrap();
-        self.chain.store(&prepared).unwrap();
-        let hash = prepared.block.sealed().hash();
-        self.chain.advance(hash, &self.pool).unwrap();
-        hash
+        let stored = self.chain.extend(prepared, &self.pool).unwrap();
+        stored.block.sealed().hash()
     }
 
     /// The whole answer of one call.

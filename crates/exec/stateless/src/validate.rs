@@ -2,7 +2,9 @@
 
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{B256, U256};
-use ethrex_stf::{Executed, InvalidBlock, Rules, RunError, check_body, check_header, execute};
+use ethrex_stf::{
+    Executed, InvalidBlock, Rules, RunError, check_body, check_header, execute_within,
+};
 use ethrex_trie::update_state;
 use ethrex_types::{BlockAccessList, ChainSpec, Receipt, RecoveredBlock, StateError};
 
@@ -75,13 +77,24 @@ pub fn validate(
     block: &RecoveredBlock,
     witness: &Witness,
 ) -> Result<Validated, ValidateError> {
+    validate_within(spec, rules, block, witness, None)
+}
+
+/// The same for a caller that has paid for a bounded amount of gas; see [`ethrex_stf::execute_within`].
+pub(crate) fn validate_within(
+    spec: &ChainSpec,
+    rules: &dyn Rules,
+    block: &RecoveredBlock,
+    witness: &Witness,
+    gas_bound: Option<u64>,
+) -> Result<Validated, ValidateError> {
     let header = block.sealed().header();
     let parent =
         witness.header(header.parent_hash).ok_or(ValidateError::NoParent(header.parent_hash))?;
     check_header(spec, header, parent).map_err(ValidateError::Invalid)?;
     check_body(spec, block.sealed().block()).map_err(ValidateError::Invalid)?;
     let state = witness.state_after(parent);
-    let executed = execute(spec, rules, block, &state)?;
+    let executed = execute_within(spec, rules, block, &state, gas_bound)?;
     let Executed { receipts, requests, gas_used, burned_fees, diff, .. } = executed;
     if let Some(list) = &executed.block_access_list {
         state.require(&access_set(list), &executed.accesses.accounts)?;

@@ -8,7 +8,7 @@ use crate::{
     InvalidPayload, StatelessInput, Strictness, ValidateError, Validated, Witness, WitnessError,
     block_of,
     ssz::{PublicKey, schema_of},
-    validate,
+    validate::validate_within,
 };
 
 /// What a verifier insists on.
@@ -16,6 +16,8 @@ use crate::{
 pub struct VerifyOptions {
     /// Which encodings of the witness are taken. The canonical one comes with public keys.
     pub strictness: Strictness,
+    /// Most gas that may be executed, where that was paid for beforehand.
+    pub gas_bound: Option<u64>,
 }
 
 /// A block that is valid by the input that came with it.
@@ -102,7 +104,7 @@ impl From<ValidateError> for VerifyError {
 /// Judges the block of an input by its witness.
 ///
 /// The schema must be that of the fork at the block's time, the chain that of `spec`; the payload must hash to its block
-/// hash; public keys must be those that signed; headers must lead to the parent without a gap. The rest is [`validate`].
+/// hash; public keys must be those that signed; headers must lead to the parent without a gap. The rest is [`crate::validate`].
 ///
 /// # Errors
 /// [`VerifyError::Payload`] and [`VerifyError::Invalid`] are verdicts on the block, [`VerifyError::Fault`] is a failure of
@@ -133,7 +135,7 @@ pub fn verify(
     })?;
     let block = block_of(&input.request).map_err(VerifyError::Payload)?;
     let block = recover(block, keys)?;
-    let validated = validate(spec, rules, &block, &witness)?;
+    let validated = validate_within(spec, rules, &block, &witness, options.gas_bound)?;
     Ok(Verified { block, request_root: input.request.hash_tree_root(), validated })
 }
 

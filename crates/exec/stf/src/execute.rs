@@ -18,6 +18,9 @@ use crate::{InvalidBlock, Rules, access_list};
 /// Largest RLP block from Osaka on, in bytes: 10 MiB less a margin of 2 MiB for the beacon block (EIP-7934).
 pub const MAX_RLP_BLOCK_SIZE: usize = 8 * 1024 * 1024;
 
+/// Regular gas that one transaction may use at most (EIP-7825).
+pub const MAX_TX_GAS: u64 = 1 << 24;
+
 /// What a valid block did. Its state root is still to be compared.
 #[derive(Debug, Clone)]
 pub struct Executed {
@@ -87,6 +90,21 @@ pub fn execute(
     block: &RecoveredBlock,
     state: &dyn StateReader,
 ) -> Result<Executed, RunError<InvalidBlock>> {
+    execute_within(spec, rules, block, state, None)
+}
+
+/// The same for a caller that has paid for a bounded amount of gas: each transaction runs only if what ran before it and what
+/// it may use at most are within `gas_bound`, so that never more is executed, whatever the header says.
+///
+/// # Errors
+/// As [`execute`], and [`InvalidBlock::GasBound`].
+pub fn execute_within(
+    spec: &ChainSpec,
+    rules: &dyn Rules,
+    block: &RecoveredBlock,
+    state: &dyn StateReader,
+    gas_bound: Option<u64>,
+) -> Result<Executed, RunError<InvalidBlock>> {
     let header = block.sealed().header();
     for (index, (tx, _)) in block.transactions().enumerate() {
         rules
@@ -97,8 +115,13 @@ pub fn execute(
         header,
         withdrawals: block.sealed().body().withdrawals.as_ref().map(|list| list.as_slice()),
     };
+    rules.prepare(&block.sealed().body().transactions, header.timestamp);
     let mut executor = BlockExecutor::open(spec, rules, &context, state).map_err(system_call)?;
     for (index, (tx, sender)) in block.transactions().enumerate() {
+        let most = executor.regular_gas_used().saturating_add(tx.gas_limit().min(MAX_TX_GAS));
+        if let Some(bound) = gas_bound.filter(|bound| most > *bound) {
+            return Err(RunError::Invalid(InvalidBlock::GasBound { index, bound }));
+        }
         executor.run(tx, sender).map_err(|error| match error {
             RunError::Invalid(reason) => {
                 RunError::Invalid(InvalidBlock::Transaction { index, reason })

@@ -13,7 +13,7 @@ pub use ethrex_evm::{
     AccessLimits, Accesses, InvalidTx, Precompile, PrecompileInput, PrecompileOutcome, RunError,
     Touched,
 };
-pub use execute::{Executed, check_body, commit_receipts, execute};
+pub use execute::{Executed, check_body, commit_receipts, execute, execute_within};
 pub use genesis::{UnusableGenesis, check_genesis};
 pub use header::{check_header, next_base_fee, next_excess_blob_gas};
 pub use rules::{Ethereum, Rejected, Rules};

@@ -11,6 +11,10 @@ pub trait Rules: TxRules {
     /// # Errors
     /// The reason it may not.
     fn admit(&self, tx: &Tx) -> Result<(), Rejected>;
+
+    /// Told the transactions of a block of this time before they run, so that work of theirs which needs no state can be done at once.
+    /// Nothing that a block gives may depend on it.
+    fn prepare(&self, _transactions: &[Tx], _timestamp: u64) {}
 }
 
 /// A transaction has no place on this chain.

@@ -167,6 +167,14 @@ pub enum InvalidBlock {
         /// Limit.
         max: u64,
     },
+    /// Executing it could take more gas than was paid for. Only where a bound is given, and then no verdict on the block itself.
+    #[error("transaction {index} could use more gas than the declared {bound}")]
+    GasBound {
+        /// Position in the block.
+        index: usize,
+        /// What was declared.
+        bound: u64,
+    },
     /// The difficulty is not zero.
     #[error("difficulty must be zero after the merge, is {0}")]
     Difficulty(U256),

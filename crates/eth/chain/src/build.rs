@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use ethrex_stateless::ExecutionWitness;
-use ethrex_stf::{BlockAttributes, BlockBuilder, BuildContext, InvalidBlock, RunError};
-use ethrex_storage::StorageError;
+use ethrex_stf::{BlockAttributes, BlockBuilder, BuildContext, BuiltBlock, InvalidBlock, RunError};
+use ethrex_storage::{StateView, StorageError};
 use ethrex_trie::TrieUpdates;
 use ethrex_types::{Receipt, RecoveredBlock, SealedHeader, StateDiff, StateError};
 
@@ -91,10 +91,25 @@ impl Chain {
         let context = BuildContext::new(self.spec(), parent, attributes);
         let mut builder = BlockBuilder::open(&context, self.rules().as_ref(), &state)?;
         fill(&mut builder).map_err(BuildError::State)?;
-        let built = builder.finish()?;
-        let (witness, update) = self.commit(&state, parent, &built.accesses, &built.diff)?;
+        let prepared = self.complete(parent, &state, builder.finish()?)?;
+        let gas = prepared.block.sealed().header().gas_used;
+        metrics::built(start.elapsed(), prepared.block.senders().len(), gas);
+        Ok(prepared)
+    }
+
+    /// Completes a block that was built on `state`, the state after `parent`: computes the state root, and records the
+    /// witness where this chain does. Nothing is stored.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub fn complete(
+        &self,
+        parent: &SealedHeader,
+        state: &StateView,
+        built: BuiltBlock,
+    ) -> Result<Prepared, BuildError> {
+        let (witness, update) = self.commit(state, parent, &built.accesses, &built.diff)?;
         let block = built.seal(update.root);
-        metrics::built(start.elapsed(), built.senders.len(), block.header().gas_used);
         Ok(Prepared {
             block: RecoveredBlock::new_unchecked(block, built.senders),
             receipts: built.receipts,

@@ -14,5 +14,5 @@ pub use batches::StoredBatch;
 pub use deposits::{Cursor, QueuedDeposit};
 pub use error::StoreError;
 pub use executed::Executed;
-pub use native::{OwnBlock, OwnItem};
+pub use native::{DerivedBlock, OwnBlock, OwnItem};
 pub use store::{Identity, Store};

@@ -11,6 +11,17 @@ use crate::{
     value::{bytes, fixed, int, uint},
 };
 
+/// What a plan gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DerivedBlock {
+    /// Hash of the block.
+    pub hash: B256,
+    /// Forced transactions that it consumed.
+    pub forced: u64,
+    /// The gas bound with which L1 derives it.
+    pub gas_bound: u64,
+}
+
 /// An inbox item of ours that is not on L1 yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnItem {
@@ -42,23 +53,23 @@ pub struct OwnBlock {
 }
 
 impl Store {
-    /// The block that a plan with this digest gave, and how many forced transactions it consumed.
-    pub fn native_derived(&self, digest: B256) -> Result<Option<(B256, u64)>, StoreError> {
-        let sql = "select block, forced from native_derived where digest = ?";
+    /// What a plan with this digest gave.
+    pub fn native_derived(&self, digest: B256) -> Result<Option<DerivedBlock>, StoreError> {
+        let sql = "select * from native_derived where digest = ?";
         self.one(sql, [digest.as_slice()], "look up a derived block", |row| {
-            Ok((fixed(row, "block")?, uint(row, "forced")?))
+            Ok(DerivedBlock {
+                hash: fixed(row, "block")?,
+                forced: uint(row, "forced")?,
+                gas_bound: uint(row, "gas")?,
+            })
         })
     }
 
-    /// Remembers the block that a plan gave.
-    pub fn put_native_derived(
-        &self,
-        digest: B256,
-        block: B256,
-        forced: u64,
-    ) -> Result<(), StoreError> {
-        let sql = "insert or replace into native_derived values (?, ?, ?)";
-        let row = (digest.as_slice(), block.as_slice(), int(forced)?);
+    /// Remembers what a plan gave.
+    pub fn put_native_derived(&self, digest: B256, block: &DerivedBlock) -> Result<(), StoreError> {
+        let sql = "insert or replace into native_derived values (?, ?, ?, ?)";
+        let row =
+            (digest.as_slice(), block.hash.as_slice(), int(block.forced)?, int(block.gas_bound)?);
         self.lock().execute(sql, row).map(drop).map_err(sqlite("remember a derived block"))
     }
 
@@ -192,9 +203,10 @@ mod tests {
     #[test]
     fn a_plan_is_remembered() {
         let store = Store::memory().unwrap();
-        let (digest, hash) = (B256::repeat_byte(1), B256::repeat_byte(2));
+        let digest = B256::repeat_byte(1);
+        let block = DerivedBlock { hash: B256::repeat_byte(2), forced: 3, gas_bound: 4 };
         assert_eq!(store.native_derived(digest).unwrap(), None);
-        store.put_native_derived(digest, hash, 3).unwrap();
-        assert_eq!(store.native_derived(digest).unwrap(), Some((hash, 3)));
+        store.put_native_derived(digest, &block).unwrap();
+        assert_eq!(store.native_derived(digest).unwrap(), Some(block));
     }
 }

@@ -1,7 +1,8 @@
 create table native_derived (
     digest blob primary key,
     block blob not null,
-    forced integer not null
+    forced integer not null,
+    gas integer not null
 ) strict;
 
 create table native_items (

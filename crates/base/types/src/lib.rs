@@ -8,6 +8,7 @@ pub mod crypto;
 pub mod privileged;
 pub mod receipt;
 pub mod state;
+pub mod system;
 pub mod tx;
 
 pub use account::{AccountInfo, TrieAccount};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use alloy_eips::{eip4895::Withdrawal, eip7002, eip7251, eip7685::Requests, eip8282};
+use alloy_eips::{eip4895::Withdrawal, eip7685::Requests};
 use alloy_evm::{
     Evm as _, EvmEnv,
     block::{
@@ -19,6 +19,7 @@ use ethrex_types::{
     TxType,
     account::KECCAK_EMPTY,
     alloy_consensus::{Transaction as _, Typed2718 as _, transaction::Recovered},
+    system,
 };
 use revm::{
     Database as _,
@@ -187,15 +188,38 @@ impl<'a> BlockExecutor<'a> {
         block: &BlockContext<'a>,
         state: &'a dyn StateReader,
     ) -> Result<Self, RunError<SystemCallFailed>> {
+        let fork = spec.fork_at(block.header.number, block.header.timestamp);
+        Self::start(spec, rules, block, state, fork, fork >= Fork::Amsterdam)
+    }
+
+    /// As [`Self::open`], and makes a block access list whatever the fork.
+    #[cfg(feature = "testing")]
+    pub fn open_listing(
+        spec: &ChainSpec,
+        rules: &'a dyn TxRules,
+        block: &BlockContext<'a>,
+        state: &'a dyn StateReader,
+    ) -> Result<Self, RunError<SystemCallFailed>> {
+        let fork = spec.fork_at(block.header.number, block.header.timestamp);
+        Self::start(spec, rules, block, state, fork, true)
+    }
+
+    fn start(
+        spec: &ChainSpec,
+        rules: &'a dyn TxRules,
+        block: &BlockContext<'a>,
+        state: &'a dyn StateReader,
+        fork: Fork,
+        list: bool,
+    ) -> Result<Self, RunError<SystemCallFailed>> {
         let header = block.header;
-        let fork = spec.fork_at(header.number, header.timestamp);
         let spec = ExecutorSpec(spec.clone());
         let state = StateDb::new(state, header.number);
         let stop = state.stop();
         let db = State::builder()
             .with_database(state)
             .with_bundle_update()
-            .with_bal_builder_if(fork >= Fork::Amsterdam)
+            .with_bal_builder_if(list)
             .build();
         let meter = Meter::new(rules.precompile_gas_limit());
         let env = block_env(&spec, header);
@@ -300,10 +324,8 @@ impl<'a> BlockExecutor<'a> {
     pub fn close(mut self) -> Result<Closed, RunError<SystemCallFailed>> {
         // What comes before the first transaction has index 0, the first transaction 1 (EIP-7928).
         self.inner.evm.db_mut().bump_bal_index();
-        for (address, since) in REQUEST_CONTRACTS {
-            if self.fork >= since {
-                self.require_code(address)?;
-            }
+        for contract in system::contracts(self.fork).filter(|contract| contract.requests) {
+            self.require_code(contract.address)?;
         }
         if self.fork >= Fork::Prague
             && let Some(contract) = self.inner.spec.0.deposit_contract()
@@ -351,14 +373,6 @@ impl<'a> BlockExecutor<'a> {
         }
     }
 }
-
-/// The contracts that gather requests, each with the fork from which a block needs it.
-pub const REQUEST_CONTRACTS: [(Address, Fork); 4] = [
-    (eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, Fork::Prague),
-    (eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, Fork::Prague),
-    (eip8282::BUILDER_DEPOSIT_CONTRACT_ADDRESS, Fork::Amsterdam),
-    (eip8282::BUILDER_EXIT_CONTRACT_ADDRESS, Fork::Amsterdam),
-];
 
 fn system_call_error(error: BlockExecutionError, stop: &StopCell) -> RunError<SystemCallFailed> {
     if let Some(fault) = stop.take_fault() {

@@ -1,8 +1,7 @@
 //! Whether blocks can follow a genesis.
 
 use alloy_primitives::Address;
-use ethrex_evm::executor::REQUEST_CONTRACTS;
-use ethrex_types::{ChainSpec, Fork};
+use ethrex_types::{ChainSpec, Fork, system};
 
 use crate::header::MINIMUM_GAS_LIMIT;
 
@@ -67,10 +66,11 @@ pub fn check_genesis(spec: &ChainSpec) -> Result<(), UnusableGenesis> {
         return Err(UnusableGenesis::NotMerged);
     }
     let fork = spec.fork_at(0, genesis.timestamp);
-    for (address, since) in REQUEST_CONTRACTS.into_iter().filter(|(_, since)| fork >= *since) {
-        let code = genesis.alloc.get(&address).and_then(|account| account.code.as_ref());
+    for contract in system::contracts(fork).filter(|contract| contract.requests) {
+        let code = genesis.alloc.get(&contract.address).and_then(|account| account.code.as_ref());
         if code.is_none_or(|code| code.is_empty()) {
-            return Err(UnusableGenesis::SystemContract { address, fork: since });
+            let (address, fork) = (contract.address, contract.since);
+            return Err(UnusableGenesis::SystemContract { address, fork });
         }
     }
     Ok(())
@@ -79,7 +79,7 @@ pub fn check_genesis(spec: &ChainSpec) -> Result<(), UnusableGenesis> {
 #[cfg(test)]
 mod tests {
     use alloy_primitives::U256;
-    use ethrex_types::{Genesis, GenesisAccount};
+    use ethrex_types::Genesis;
 
     use super::*;
 
@@ -92,10 +92,7 @@ mod tests {
         config.shanghai_time = Some(0);
         config.cancun_time = Some(0);
         config.prague_time = Some(0);
-        for (address, _) in REQUEST_CONTRACTS {
-            let code = Some(vec![0].into());
-            genesis.alloc.insert(address, GenesisAccount { code, ..GenesisAccount::default() });
-        }
+        system::install(&mut genesis, Fork::Amsterdam);
         genesis
     }
 
@@ -125,7 +122,8 @@ mod tests {
             genesis.config.amsterdam_time = Some(0);
         };
         check(at_amsterdam, Ok(()));
-        for (address, fork) in REQUEST_CONTRACTS {
+        for contract in system::CONTRACTS.iter().filter(|contract| contract.requests) {
+            let (address, fork) = (contract.address, contract.since);
             let remove = |genesis: &mut Genesis| {
                 at_amsterdam(genesis);
                 genesis.alloc.remove(&address);

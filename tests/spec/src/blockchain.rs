@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, Bytes, U64, U256, keccak256};
 use alloy_rlp::Decodable;
-use ethrex_types::{AccountDiff, AccountInfo, Block, StateDiff};
+use ethrex_types::{
+    AccountDiff, AccountInfo, Block, BlockAccessList, ChainSpec, Header, StateDiff,
+};
 use serde::Deserialize;
 
 use crate::forks::{self, Blobs};
@@ -44,11 +46,31 @@ struct Account {
     storage: BTreeMap<U256, U256>,
 }
 
+/// One block of a test.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct FixtureBlock {
-    rlp: Bytes,
-    expect_exception: Option<String>,
+pub(crate) struct FixtureBlock {
+    /// The block.
+    pub(crate) rlp: Bytes,
+    /// What is wrong with it.
+    pub(crate) expect_exception: Option<String>,
+    /// What it touches and changes (EIP-7928).
+    pub(crate) block_access_list: Option<BlockAccessList>,
+    /// What came of its transactions.
+    #[serde(default)]
+    receipts: Vec<FixtureReceipt>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FixtureReceipt {
+    status: bool,
+}
+
+impl FixtureBlock {
+    /// Whether each transaction succeeded.
+    pub(crate) fn successes(&self) -> impl Iterator<Item = bool> {
+        self.receipts.iter().map(|receipt| receipt.status)
+    }
 }
 
 /// How a fixture was not met.
@@ -118,9 +140,8 @@ pub enum Unmet {
 impl Fixture {
     /// Runs the test.
     pub fn run(&self) -> Result<(), Unmet> {
-        let spec =
-            forks::fixture(&self.network, self.config.chainid.to(), &self.config.blob_schedule)?;
-        let genesis = Block::decode(&mut self.genesis_rlp.as_ref()).map_err(Unmet::Genesis)?.header;
+        let spec = self.chain(&self.network)?;
+        let genesis = self.genesis().map_err(Unmet::Genesis)?;
         let mut computed = B256::ZERO;
         let header = genesis.state_root;
         let mut ledger = Ledger::new(spec, &self.state(), |root| {
@@ -141,7 +162,29 @@ impl Fixture {
         }
     }
 
-    fn state(&self) -> StateDiff {
+    /// The chain of this test, on its network or another.
+    pub(crate) fn chain(&self, network: &str) -> Result<ChainSpec, forks::ForkError> {
+        forks::fixture(network, self.config.chainid.to(), &self.config.blob_schedule)
+    }
+
+    /// The genesis header.
+    pub(crate) fn genesis(&self) -> Result<Header, alloy_rlp::Error> {
+        Ok(Block::decode(&mut self.genesis_rlp.as_ref())?.header)
+    }
+
+    /// Whether it says what its blocks touch and change (EIP-7928).
+    #[must_use]
+    pub fn has_access_lists(&self) -> bool {
+        self.network == "Amsterdam"
+    }
+
+    /// The blocks, in order.
+    pub(crate) fn blocks(&self) -> &[FixtureBlock] {
+        &self.blocks
+    }
+
+    /// The state before the first block.
+    pub(crate) fn state(&self) -> StateDiff {
         let mut state = StateDiff::default();
         for (address, account) in &self.pre {
             let code_hash = keccak256(&account.code);

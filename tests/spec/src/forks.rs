@@ -13,13 +13,14 @@ const DEPOSIT_CONTRACT: Address = address!("00000000219ab540356cbb839cbe05303d77
 const TRANSITION_TIME: u64 = 15_000;
 
 /// Timestamp forks with the key that schedules them in a genesis file, oldest first.
-const TIMED: [(&str, &str); 6] = [
+const TIMED: [(&str, &str); 7] = [
     ("Shanghai", "shanghaiTime"),
     ("Cancun", "cancunTime"),
     ("Prague", "pragueTime"),
     ("Osaka", "osakaTime"),
     ("BPO1", "bpo1Time"),
     ("BPO2", "bpo2Time"),
+    ("Amsterdam", "amsterdamTime"),
 ];
 
 /// Blob parameters of one fork, as a fixture or a genesis file writes them.
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn another_network_is_refused() {
-        for network in ["Berlin", "Amsterdam", "PragueToOsakaAtTime5k", ""] {
+        for network in ["Berlin", "Bogota", "PragueToOsakaAtTime5k", ""] {
             assert!(
                 matches!(fixture(network, 1, &BTreeMap::new()), Err(ForkError::Unknown)),
                 "{network}"

@@ -153,6 +153,18 @@ impl Ledger {
         Ok(Imported { block, executed })
     }
 
+    /// Makes a block the head that the caller has judged, under a header over the root of its changes, and returns that root.
+    pub fn extend(&mut self, mut header: Header, diff: &StateDiff) -> Result<B256, StateError> {
+        let update = update_state(&self.nodes, self.head.state_root, diff)?;
+        let root = update.root;
+        self.keep(update);
+        self.codes.extend(diff.codes.clone());
+        header.state_root = root;
+        self.headers.push(header.clone());
+        self.head = seal(header);
+        Ok(root)
+    }
+
     /// The state after the head.
     #[must_use]
     pub fn state(&self) -> State<'_> {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod access_list;
 pub mod archive;
 pub mod blockchain;
 pub mod chain;

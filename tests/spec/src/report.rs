@@ -6,6 +6,8 @@ use std::fmt;
 /// A family of test data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// Block access lists of fixtures that are older than today's Amsterdam.
+    AccessList,
     /// Fixtures of execution-specs: a pre-state and blocks.
     Blockchain,
     /// A long chain over a genesis file.
@@ -17,6 +19,7 @@ pub enum Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::AccessList => "access-list",
             Self::Blockchain => "blockchain",
             Self::Chain => "chain",
             Self::Real => "real",

@@ -9,8 +9,9 @@ use std::{fs, panic, thread};
 
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
+use crate::access_list;
 use crate::archive;
-use crate::blockchain::Fixtures;
+use crate::blockchain::{Fixture, Fixtures};
 use crate::chain;
 use crate::real::RealBlock;
 use crate::report::{self, Case, Kind, Outcome};
@@ -18,11 +19,21 @@ use crate::skips::Skips;
 use crate::suites::{self, Suites};
 
 /// Archives of fixtures whose post-merge blockchain tests must pass; in the sample there is one of its own.
-const ARCHIVES: [&str; 5] =
-    ["eest-osaka-new", "eest-osaka-old", "eest-osaka-ported-static", "eest-prague", "eest-sample"];
+const ARCHIVES: [&str; 6] = [
+    "eest-amsterdam-bal",
+    "eest-osaka-new",
+    "eest-osaka-old",
+    "eest-osaka-ported-static",
+    "eest-prague",
+    "eest-sample",
+];
 /// Chains over a genesis file, with the number of their last block and the fork they run on.
 const CHAINS: [(&str, &str, u64, &str); 1] =
     [("chains/ethrex/l1.json", "chains/ethrex/mixed-20x400.rlp", 20, "Osaka")];
+/// How the access lists of fixtures are compared.
+type Listed = (&'static str, fn(&Fixture) -> Result<(), access_list::Different>);
+const LISTED: &[Listed] =
+    &[("filled", access_list::as_filled), ("Amsterdam", access_list::at_amsterdam)];
 /// Real blocks, one compressed JSON file each.
 const REAL: &str = "stateless-blocks";
 /// Files read ahead of the cores that run them: enough to keep them busy, few enough to stay small in memory.
@@ -152,12 +163,19 @@ fn judge(job: &Job, filter: Option<&str>, skips: &Skips) -> Vec<Case> {
     match job {
         Job::Fixtures { name, content } => match serde_json::from_slice::<Fixtures>(content) {
             Ok(fixtures) => {
-                let run = |(name, fixture): (&String, &crate::blockchain::Fixture)| {
-                    case(Kind::Blockchain, &fixture.network, name, &|| {
+                let run = |(name, fixture): (&String, &Fixture)| {
+                    let whole = case(Kind::Blockchain, &fixture.network, name, &|| {
                         fixture.run().map_err(|why| chained(&why))
-                    })
+                    });
+                    let listed = if fixture.has_access_lists() { LISTED } else { &[] };
+                    let listed = listed.iter().map(|(rules, test)| {
+                        case(Kind::AccessList, rules, &format!("{name}@{rules}"), &|| {
+                            test(fixture).map_err(|why| chained(&why))
+                        })
+                    });
+                    listed.chain([whole]).flatten().collect::<Vec<_>>()
                 };
-                fixtures.iter().filter_map(run).collect()
+                fixtures.iter().flat_map(run).collect()
             }
             Err(why) => case(Kind::Blockchain, "unreadable", name, &|| Err(chained(&why)))
                 .into_iter()

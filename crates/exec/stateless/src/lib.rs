@@ -3,6 +3,8 @@
 pub mod payload;
 mod record;
 pub mod ssz;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod validate;
 mod verify;
 mod witness;

@@ -2,12 +2,18 @@
 import { compile } from "./compile.mjs";
 
 const SOURCES = {
+  BridgedToken: "src/native/l2/BridgedToken.sol",
   CommonBridge: "src/l1/CommonBridge.sol",
   CommonBridgeL2: "src/l2/CommonBridgeL2.sol",
   ERC1967Proxy: "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol",
+  L1Anchor: "src/native/l2/L1Anchor.sol",
   Messenger: "src/l2/Messenger.sol",
+  NativeMessenger: "src/native/l2/NativeMessenger.sol",
+  NativeRollup: "src/native/l1/NativeRollup.sol",
   OnChainProposer: "src/l1/OnChainProposer.sol",
   Timelock: "src/l1/Timelock.sol",
+  TokenBridge: "src/native/l1/TokenBridge.sol",
+  TokenFactory: "src/native/l2/TokenFactory.sol",
   UpgradeableSystemContract: "src/l2/UpgradeableSystemContract.sol",
 };
 

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use alloy_eips::{eip2935, eip4788, eip7002, eip7251, eip8282};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, bytes, hex, keccak256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
+use ethrex_stateless::ssz::PublicKey;
 use ethrex_stf::{BlockAttributes, BlockBuilder, BuildContext, Ethereum};
 use ethrex_storage::{NewBlock, Storage};
 use ethrex_trie::update_state;
 use ethrex_types::alloy_consensus::{SignableTransaction, TxEip1559};
 use ethrex_types::{ChainSpec, Genesis, GenesisAccount, RecoveredBlock, SealedBlock, Tx};
 use eyre::{OptionExt, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Transactions in each block, each from a sender of its own.
 pub const TRANSACTIONS: usize = 200;
@@ -48,18 +50,21 @@ impl Kind {
         }
     }
 
+    /// Receiver, value, call data and gas limit; from Amsterdam on, state that grows costs gas of its own (EIP-8037).
     fn transaction(self, turn: u64, index: usize) -> (Address, U256, Bytes, u64) {
         let fresh = keccak256([turn.to_be_bytes(), (index as u64).to_be_bytes()].concat());
         match self {
-            Self::Transfers => (Address::from_word(fresh), U256::from(1), Bytes::new(), 21_000),
+            Self::Transfers => (Address::from_word(fresh), U256::from(1), Bytes::new(), 300_000),
             Self::Token => {
                 let to = Address::from_word(fresh).into_word();
                 let data =
                     [&hex!("a9059cbb")[..], to.as_slice(), B256::with_last_byte(7).as_slice()]
                         .concat();
-                (TOKEN, U256::ZERO, data.into(), 100_000)
+                (TOKEN, U256::ZERO, data.into(), 300_000)
             }
-            Self::Writes => (WRITER, U256::ZERO, Bytes::copy_from_slice(fresh.as_slice()), 600_000),
+            Self::Writes => {
+                (WRITER, U256::ZERO, Bytes::copy_from_slice(fresh.as_slice()), 1_400_000)
+            }
         }
     }
 }
@@ -77,6 +82,59 @@ fn token() -> Bytes {
 /// Writes to twenty slots from the one in the call data on.
 const WRITER_CODE: Bytes = bytes!("60003560145b8180559060010190600190038060055700");
 
+/// The rules of a world, from its genesis on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Era {
+    /// Cancun.
+    Cancun,
+    /// Amsterdam.
+    Amsterdam,
+}
+
+impl Era {
+    fn config(self) -> Value {
+        let mut config = json!({
+            "chainId": CHAIN_ID, "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0, "eip158Block": 0, "byzantiumBlock": 0,
+            "constantinopleBlock": 0, "petersburgBlock": 0, "istanbulBlock": 0, "berlinBlock": 0, "londonBlock": 0,
+            "mergeNetsplitBlock": 0, "terminalTotalDifficulty": 0, "terminalTotalDifficultyPassed": true,
+            "shanghaiTime": 0, "cancunTime": 0,
+        });
+        if self == Self::Amsterdam {
+            for fork in ["pragueTime", "osakaTime", "amsterdamTime"] {
+                config[fork] = json!(0);
+            }
+        }
+        config
+    }
+
+    /// Contracts that its blocks call by themselves.
+    fn contracts(self) -> Vec<(Address, Bytes)> {
+        match self {
+            Self::Cancun => vec![],
+            Self::Amsterdam => vec![
+                (eip2935::HISTORY_STORAGE_ADDRESS, eip2935::HISTORY_STORAGE_CODE.clone()),
+                (eip4788::BEACON_ROOTS_ADDRESS, eip4788::BEACON_ROOTS_CODE.clone()),
+                (
+                    eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
+                    eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_CODE.clone(),
+                ),
+                (
+                    eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
+                    eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_CODE.clone(),
+                ),
+                (
+                    eip8282::BUILDER_DEPOSIT_CONTRACT_ADDRESS,
+                    eip8282::BUILDER_DEPOSIT_CONTRACT_CODE.clone(),
+                ),
+                (
+                    eip8282::BUILDER_EXIT_CONTRACT_ADDRESS,
+                    eip8282::BUILDER_EXIT_CONTRACT_CODE.clone(),
+                ),
+            ],
+        }
+    }
+}
+
 /// The chain, and the senders whose balances its genesis holds.
 #[derive(Debug)]
 pub struct World {
@@ -87,7 +145,7 @@ pub struct World {
 
 impl World {
     /// The same world every time.
-    pub fn new() -> Result<Self> {
+    pub fn new(era: Era) -> Result<Self> {
         let senders = (0..TRANSACTIONS as u64)
             .map(|index| PrivateKeySigner::from_bytes(&keccak256(index.to_be_bytes())));
         let senders: Vec<_> = senders.collect::<Result<_, _>>()?;
@@ -109,16 +167,24 @@ impl World {
             GenesisAccount::default().with_code(Some(token())).with_storage(Some(balances)),
         );
         alloc.insert(WRITER, GenesisAccount::default().with_code(Some(WRITER_CODE)));
-        let config = json!({
-            "chainId": CHAIN_ID, "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0, "eip158Block": 0, "byzantiumBlock": 0,
-            "constantinopleBlock": 0, "petersburgBlock": 0, "istanbulBlock": 0, "berlinBlock": 0, "londonBlock": 0,
-            "mergeNetsplitBlock": 0, "terminalTotalDifficulty": 0, "terminalTotalDifficultyPassed": true,
-            "shanghaiTime": 0, "cancunTime": 0,
-        });
-        let genesis = json!({"config": config, "gasLimit": format!("{GAS_LIMIT:#x}"), "difficulty": "0x0", "alloc": {}});
+        for (address, code) in era.contracts() {
+            let contract = GenesisAccount::default().with_nonce(Some(1)).with_code(Some(code));
+            alloc.insert(address, contract);
+        }
+        let genesis = json!({"config": era.config(), "gasLimit": format!("{GAS_LIMIT:#x}"), "difficulty": "0x0", "alloc": {}});
         let mut genesis: Genesis = serde_json::from_value(genesis)?;
         genesis.alloc = alloc;
         Ok(Self { spec: ChainSpec::new(genesis)?, senders })
+    }
+
+    /// The key that signs for each transaction of a block, in order, uncompressed.
+    pub fn public_keys(&self) -> impl Iterator<Item = PublicKey> {
+        self.senders.iter().map(|sender| {
+            let mut key = PublicKey::with_last_byte(0);
+            key[0] = 4;
+            key[1..].copy_from_slice(sender.public_key().as_slice());
+            key
+        })
     }
 
     /// Builds `count` blocks of one kind on top of the genesis.
@@ -134,7 +200,7 @@ impl World {
                 prev_randao: B256::ZERO,
                 withdrawals: None,
                 parent_beacon_block_root: None,
-                slot_number: None,
+                slot_number: Some(parent.number + 1),
                 desired_gas_limit: GAS_LIMIT,
                 extra_data: Bytes::new(),
             };

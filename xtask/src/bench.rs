@@ -12,14 +12,14 @@ pub(crate) fn run(root: &Path, name: &str, rest: &[&str]) -> Result<()> {
     let mut bench = cargo(root, &["run", "--release", "-p", "ethrex-benches", "--bin", name, "--"]);
     bench.args(rest);
     match name {
-        "import" | "storage" => {}
+        "execute" | "import" | "storage" => {}
         "dev-start" => {
             let tools = root.join(test::E2E_JS);
             npm::install(&tools)?;
             check(&mut cargo(root, &["build", "--release", "-p", "ethrex"]))?;
             bench.env("ETHREX_E2E_JS", tools).env("ETHREX_BIN", test::binary(root, "release"));
         }
-        _ => bail!("no bench `{name}`: there are dev-start, import and storage"),
+        _ => bail!("no bench `{name}`: there are dev-start, execute, import and storage"),
     }
     check(&mut bench)
 }

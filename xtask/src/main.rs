@@ -24,7 +24,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   licences                                 licences and doubled versions of dependencies
   contracts [--write]                      compare (or rewrite) the committed contract artifacts
   vectors [--check]                        write the golden vectors shared by Rust and Solidity
-  bench dev-start|import|storage           measure
+  bench dev-start|execute|import|storage   measure
   guest --check                            compile the proven program for a zkVM target";
 
 fn main() -> ExitCode {

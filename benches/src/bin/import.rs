@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ethrex_benches::workload::{Kind, World};
+use ethrex_benches::workload::{Era, Kind, World};
 use ethrex_stateless::record;
 use ethrex_stf::{Ethereum, check_body, check_header, execute};
 use ethrex_storage::{NewBlock, Storage};
@@ -20,7 +20,7 @@ fn main() -> Result<()> {
         .skip_while(|arg| *arg != "--blocks")
         .nth(1)
         .map_or(Ok(20), |count| count.parse())?;
-    let world = World::new()?;
+    let world = World::new(Era::Cancun)?;
     for kind in Kind::ALL {
         let blocks = world.blocks(kind, count)?;
         let gas: u64 = blocks.iter().map(|block| block.header().gas_used).sum();

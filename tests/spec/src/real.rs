@@ -90,14 +90,28 @@ pub enum Untrue {
 const NODES_TRIED: usize = 8;
 
 impl RealBlock {
-    /// The block is valid by its witness; undecided where a node is missing; invalid where a root is wrong.
-    pub fn run(&self) -> Result<(), Untrue> {
+    /// The block, and its network at the block's fork.
+    pub fn open(&self) -> Result<(ChainSpec, SealedBlock), Untrue> {
         let spec = forks::public(self.chain_id, &self.fork)?;
         let block = Block::decode(&mut self.block_rlp.as_ref()).map_err(Untrue::Encoding)?;
-        let sealed = SealedBlock::seal(block.clone());
-        if sealed.hash() != self.block_hash {
-            return Err(Untrue::Hash(sealed.hash()));
+        let sealed = SealedBlock::seal(block);
+        if sealed.hash() == self.block_hash {
+            Ok((spec, sealed))
+        } else {
+            Err(Untrue::Hash(sealed.hash()))
         }
+    }
+
+    /// The witness as its source made it, in no canonical form.
+    #[must_use]
+    pub const fn witness(&self) -> &ExecutionWitness {
+        &self.execution_witness
+    }
+
+    /// The block is valid by its witness; undecided where a node is missing; invalid where a root is wrong.
+    pub fn run(&self) -> Result<(), Untrue> {
+        let (spec, sealed) = self.open()?;
+        let block = sealed.block().clone();
         let recovered = RecoveredBlock::recover(sealed)?;
         let witness = Witness::decode(&self.execution_witness)?;
         let validated = validate(&spec, &Ethereum, &recovered, &witness)?;

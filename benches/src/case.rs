@@ -1,0 +1,337 @@
+//! A block with all that executing it, recording its witness and judging it from that witness need.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt, fs,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use ethrex_stateless::{
+    ExecutionWitness, StatelessInput, Strictness, VerifyOptions, Witness, payload_of, record,
+    ssz::{PublicKey, SCHEMA_AMSTERDAM, encode_witness},
+    validate, verify,
+};
+use ethrex_stf::{Ethereum, Executed, check_body, check_header, execute};
+use ethrex_storage::{NewBlock, Storage};
+use ethrex_test_spec::{archive, real::RealBlock, suites::Suites};
+use ethrex_trie::{HashedNodes, NodeSource, update_state};
+use ethrex_types::{
+    AccountInfo, ChainSpec, Header, RecoveredBlock, SealedBlock, SealedHeader, StateError,
+    StateReader,
+};
+use eyre::{Context, OptionExt, Result, ensure};
+
+use crate::workload::{Era, Kind, World};
+
+/// Folder of the real blocks within the suites.
+const REAL: &str = "stateless-blocks";
+
+/// A block and what surrounds it.
+pub struct Case {
+    /// For people.
+    pub name: String,
+    spec: ChainSpec,
+    block: SealedBlock,
+    parent: SealedHeader,
+    /// From the oldest that the block asks for to the parent.
+    headers: Vec<Header>,
+    /// What a full node reads when it executes.
+    state: Box<dyn StateReader>,
+    /// What it reads for the state root.
+    nodes: Box<dyn NodeSource>,
+    witness: ExecutionWitness,
+    /// The same and the block, as a stranger gets it, where its fork has such a thing.
+    input: Option<Bytes>,
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Where the time of one round went.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spent {
+    /// Recovering the senders: both ways to a verdict do it.
+    pub senders: Duration,
+    /// Checks and execution on the state of a full node.
+    pub execute: Duration,
+    /// The state root, from the nodes of a full node.
+    pub root: Duration,
+    /// What recording the witness takes beside the root that it computes on the way.
+    pub record: Duration,
+    /// Writing the witness down.
+    pub encode: Duration,
+    /// Reading the witness: hashing it, and whether it is canonical.
+    pub decode: Duration,
+    /// Checks, execution and state root from the witness.
+    pub validate: Duration,
+    /// All of it from the bytes of EIP-8025, senders too.
+    pub verify: Option<Duration>,
+}
+
+impl Spent {
+    /// What a full node does with the block.
+    #[must_use]
+    pub fn plain(&self) -> Duration {
+        self.senders + self.execute + self.root
+    }
+
+    /// What a stranger does to judge it.
+    #[must_use]
+    pub fn settle(&self) -> Duration {
+        self.verify.unwrap_or(self.senders + self.decode + self.validate)
+    }
+
+    /// What the witness costs whoever makes it.
+    #[must_use]
+    pub fn generate(&self) -> Duration {
+        self.record + self.encode
+    }
+}
+
+impl Case {
+    /// Gas that the block used.
+    #[must_use]
+    pub fn gas(&self) -> u64 {
+        self.block.header().gas_used
+    }
+
+    /// Bytes of the encoded witness.
+    #[must_use]
+    pub fn witness_bytes(&self) -> usize {
+        encode_witness(&self.witness).len()
+    }
+
+    /// Goes once through everything.
+    pub fn round(&self) -> Result<Spent> {
+        let mut spent = Spent::default();
+        let sealed = self.block.clone();
+        let block = timed(&mut spent.senders, || RecoveredBlock::recover(sealed))?;
+        let executed = timed(&mut spent.execute, || self.execute(&block))?;
+        let root = self.parent.state_root;
+        let (nodes, diff) = (self.nodes.as_ref(), &executed.diff);
+        let update = timed(&mut spent.root, || update_state(nodes, root, diff))?;
+        ensure!(update.root == self.block.header().state_root, "the root of {} differs", self.name);
+
+        let accesses = &executed.accesses;
+        let (witness, _) =
+            timed(&mut spent.record, || record(nodes, root, accesses, diff, &self.headers))?;
+        spent.record = spent.record.saturating_sub(spent.root);
+        let bytes = timed(&mut spent.encode, || encode_witness(&witness));
+        ensure!(!bytes.is_empty(), "a witness has a header");
+
+        let parent = self.parent.hash();
+        let witness =
+            timed(&mut spent.decode, || Witness::decode_canonical(&self.witness, parent))?;
+        timed(&mut spent.validate, || validate(&self.spec, &Ethereum, &block, &witness))?;
+        if let Some(input) = &self.input {
+            spent.verify = Some(self.verify(input)?);
+        }
+        Ok(spent)
+    }
+
+    fn execute(&self, block: &RecoveredBlock) -> Result<Executed> {
+        check_header(&self.spec, self.block.header(), &self.parent)?;
+        check_body(&self.spec, self.block.block())?;
+        Ok(execute(&self.spec, &Ethereum, block, self.state.as_ref())?)
+    }
+
+    fn verify(&self, input: &Bytes) -> Result<Duration> {
+        let options = VerifyOptions { strictness: Strictness::Canonical, gas_bound: None };
+        let mut spent = Duration::ZERO;
+        timed(&mut spent, || -> Result<_> {
+            let input = StatelessInput::decode(input)?;
+            Ok(verify(&self.spec, &Ethereum, &input, &options)?)
+        })?;
+        Ok(spent)
+    }
+}
+
+fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let done = work();
+    *spent = start.elapsed();
+    done
+}
+
+/// The real blocks of the suites, in order of name. The witness they came with stands for the state of a full node: what
+/// execution reads lies flat in memory, and the nodes are hashed beforehand. That is faster than any database, so what is measured
+/// against it looks dearer than it is.
+pub fn real(suites: &Suites) -> Result<Vec<Case>> {
+    let dir = suites.dir.join(REAL);
+    let mut files = fs::read_dir(&dir)
+        .wrap_err_with(|| format!("read {}", dir.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    files.sort_unstable();
+    let mut cases = Vec::new();
+    for path in files {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let Some(name) = name.as_deref().and_then(|name| name.strip_suffix(".json.zst")) else {
+            continue;
+        };
+        let content =
+            archive::decompress(&path).wrap_err_with(|| format!("read {}", path.display()))?;
+        let real: RealBlock = serde_json::from_slice(&content)?;
+        match from_witness(name, &real) {
+            Ok(case) => cases.push(case),
+            // Some sources leave out what stateless validation needs; `tests/spec/skips.txt` says which and what.
+            Err(why) => println!("{name} is left out: {why:#}"),
+        }
+    }
+    Ok(cases)
+}
+
+fn from_witness(name: &str, real: &RealBlock) -> Result<Case> {
+    let (spec, block) = real.open()?;
+    let witness = Witness::decode(real.witness())?;
+    let parent = block.header().parent_hash;
+    let parent = witness.header(parent).ok_or_eyre("its witness has no parent")?.clone();
+    let state = witness.state_after(&parent);
+    let recovered = RecoveredBlock::recover(block.clone())?;
+    let executed = execute(&spec, &Ethereum, &recovered, &state)?;
+    let oldest = executed.accesses.oldest_block_hash.unwrap_or(parent.number).min(parent.number);
+    let mut headers = vec![parent.inner().clone()];
+    let mut next = parent.clone();
+    while next.number > oldest {
+        next =
+            witness.header(next.parent_hash).ok_or_eyre("its witness lacks an ancestor")?.clone();
+        headers.insert(0, next.inner().clone());
+    }
+    let flat = Flat::of(&executed, &state, &headers)?;
+    let nodes: HashedNodes = real.witness().state.iter().cloned().collect();
+    let (witness, _) =
+        record(&nodes, parent.state_root, &executed.accesses, &executed.diff, &headers)?;
+    Ok(Case {
+        name: name.to_owned(),
+        spec,
+        block,
+        parent,
+        headers,
+        state: Box::new(flat),
+        nodes: Box::new(nodes),
+        witness,
+        input: None,
+    })
+}
+
+/// Blocks of transactions of each kind at Amsterdam, on the database of a node in `dir`, with the input of EIP-8025.
+pub fn generated(dir: &std::path::Path) -> Result<Vec<Case>> {
+    let world = World::new(Era::Amsterdam)?;
+    let mut cases = Vec::new();
+    for kind in Kind::ALL {
+        let storage = Storage::open(&dir.join(kind.name()), &world.spec)?;
+        // The first block creates what the second one finds.
+        for block in world.blocks(kind, 2)? {
+            let parent = block.header().parent_hash;
+            let parent = storage.header(parent)?.ok_or_eyre("the parent is stored")?;
+            cases.push(on_storage(kind, &world, &storage, block, parent)?);
+        }
+    }
+    Ok(cases)
+}
+
+fn on_storage(
+    kind: Kind,
+    world: &World,
+    storage: &Storage,
+    block: SealedBlock,
+    parent: SealedHeader,
+) -> Result<Case> {
+    let spec = world.spec.clone();
+    let view = || storage.state_at(parent.hash())?.ok_or_eyre("the parent has a state");
+    let (state, nodes) = (view()?, view()?);
+    let recovered = RecoveredBlock::recover(block.clone())?;
+    let executed = execute(&spec, &Ethereum, &recovered, &state)?;
+    let headers = vec![parent.inner().clone()];
+    let (witness, update) =
+        record(&nodes, parent.state_root, &executed.accesses, &executed.diff, &headers)?;
+    let witness = ExecutionWitness { keys: vec![], ..witness };
+    let list = executed.block_access_list.as_ref().ok_or_eyre("Amsterdam has access lists")?;
+    let public_keys: Vec<PublicKey> = world.public_keys().collect();
+    let input = StatelessInput {
+        schema: SCHEMA_AMSTERDAM,
+        request: payload_of(&block, &executed.requests, alloy_rlp::encode(list).into())?,
+        witness: witness.clone(),
+        chain_id: spec.chain_id(),
+        public_keys: Some(public_keys),
+    };
+    storage.commit_head(NewBlock {
+        block: &recovered,
+        receipts: &executed.receipts,
+        diff: executed.diff,
+        trie: update.nodes,
+        witness: None,
+    })?;
+    Ok(Case {
+        name: format!("{}, block {}", kind.name(), block.number()),
+        spec,
+        block,
+        parent,
+        headers,
+        state: Box::new(state),
+        nodes: Box::new(nodes),
+        witness,
+        input: Some(input.encode().into()),
+    })
+}
+
+/// The part of a state that a block reads, in memory.
+#[derive(Debug, Default)]
+struct Flat {
+    accounts: HashMap<Address, Option<AccountInfo>>,
+    slots: HashMap<(Address, B256), U256>,
+    codes: BTreeMap<B256, Bytes>,
+    hashes: HashMap<u64, B256>,
+}
+
+impl Flat {
+    fn of(executed: &Executed, state: &dyn StateReader, headers: &[Header]) -> Result<Self> {
+        let mut flat = Self { codes: executed.accesses.codes.clone(), ..Self::default() };
+        for (address, slots) in &executed.accesses.accounts {
+            flat.accounts.insert(*address, state.account(*address)?);
+            for slot in slots {
+                flat.slots.insert((*address, *slot), state.storage(*address, *slot)?);
+            }
+        }
+        flat.hashes = headers.iter().map(|header| (header.number, header.hash_slow())).collect();
+        Ok(flat)
+    }
+}
+
+impl StateReader for Flat {
+    fn account(&self, address: Address) -> Result<Option<AccountInfo>, StateError> {
+        Ok(self.accounts.get(&address).copied().flatten())
+    }
+
+    fn storage(&self, address: Address, slot: B256) -> Result<U256, StateError> {
+        Ok(self.slots.get(&(address, slot)).copied().unwrap_or_default())
+    }
+
+    fn code(&self, hash: B256) -> Result<Option<Bytes>, StateError> {
+        Ok(self.codes.get(&hash).cloned())
+    }
+
+    fn block_hash(&self, number: u64) -> Result<Option<B256>, StateError> {
+        Ok(self.hashes.get(&number).copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_block_goes_through_every_phase() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/spec").into();
+        let cases = real(&Suites { dir, sample: true }).unwrap();
+        assert_eq!(cases.len(), 1);
+        let spent = cases[0].round().unwrap();
+        assert!(spent.execute > Duration::ZERO && spent.validate > Duration::ZERO);
+        assert_eq!(spent.settle(), spent.senders + spent.decode + spent.validate);
+        assert!(cases[0].gas() > 0 && cases[0].witness_bytes() > 0);
+    }
+}

@@ -1,6 +1,6 @@
 //! The chain: its rules, its storage and its head.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use alloy_primitives::B256;
 use ethrex_stf::Rules;
@@ -33,10 +33,18 @@ struct Inner {
     writer: Mutex<()>,
 }
 
+/// Blocks below the head whose witnesses stay where a chain keeps recent ones; a little longer, since they go together.
+pub const KEPT_WITNESSES: u64 = 1024;
+/// Blocks after which witnesses that are too old go, together: one write to the disk, and not one per block.
+const PRUNED_TOGETHER: u64 = 32;
+
 /// Whether a chain records what its blocks read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Witnesses {
+    /// Always; whoever has the blocks proven deletes the witnesses.
     Recorded,
+    /// Always; the last [`KEPT_WITNESSES`] stay.
+    Recent,
     None,
 }
 
@@ -77,6 +85,19 @@ impl Chain {
         storage: Storage,
     ) -> Result<Self, ChainError> {
         Self::with_witnesses(spec, rules, storage, Witnesses::None)
+    }
+
+    /// The same for a chain of which anybody may ask for the witness of a recent block: each block is stored with its witness,
+    /// and the last [`KEPT_WITNESSES`] stay.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn open_precomputing(
+        spec: ChainSpec,
+        rules: Arc<dyn Rules>,
+        storage: Storage,
+    ) -> Result<Self, ChainError> {
+        Self::with_witnesses(spec, rules, storage, Witnesses::Recent)
     }
 
     fn with_witnesses(
@@ -145,7 +166,7 @@ impl Chain {
         let stored = {
             let _writer = self.inner.writer.lock();
             let stored = commit(prepared, |new| self.inner.storage.commit_head(new))?;
-            self.announce(stored.block.sealed().sealed_header());
+            self.announce(stored.block.sealed().sealed_header())?;
             stored
         };
         self.follow(pool)?;
@@ -160,8 +181,7 @@ impl Chain {
         let _writer = self.inner.writer.lock();
         let header = self.inner.storage.header(hash)?.ok_or(ChainError::UnknownBlock(hash))?;
         self.inner.storage.set_canonical(hash)?;
-        self.announce(header);
-        Ok(())
+        Ok(self.announce(header)?)
     }
 
     /// Publishes a block built on the head, and moves the pool on to it.
@@ -173,10 +193,27 @@ impl Chain {
         self.follow(pool)
     }
 
-    /// Tells everyone of a new head. The caller holds the writer's lock.
-    fn announce(&self, head: Head) {
+    /// Tells everyone of a new head, and forgets witnesses that are too far below it. The caller holds the writer's lock.
+    fn announce(&self, head: Head) -> Result<(), StorageError> {
         metrics::head(head.number);
-        self.inner.head.send_replace(head);
+        let reached = head.number;
+        let before = self.inner.head.send_replace(head).number;
+        match self.inner.witnesses {
+            Witnesses::Recent => self.forget_witnesses(kept_from(before)..kept_from(reached)),
+            Witnesses::Recorded | Witnesses::None => Ok(()),
+        }
+    }
+
+    /// Forgets the witnesses of canonical blocks; those of others went with them.
+    fn forget_witnesses(&self, heights: Range<u64>) -> Result<(), StorageError> {
+        if heights.is_empty() {
+            return Ok(());
+        }
+        let storage = &self.inner.storage;
+        let hashes = heights
+            .filter_map(|height| storage.canonical_hash(height).transpose())
+            .collect::<Result<Vec<_>, _>>()?;
+        storage.delete_witnesses(&hashes)
     }
 
     fn follow(&self, pool: &Pool) -> Result<(), ChainError> {
@@ -185,6 +222,11 @@ impl Chain {
         let state = self.inner.storage.state_at(hash)?.ok_or(ChainError::UnknownBlock(hash))?;
         pool.on_head(head, Arc::new(state), Vec::new()).map_err(ChainError::State)
     }
+}
+
+/// The lowest block whose witness stays while the head is at this height.
+const fn kept_from(head: u64) -> u64 {
+    (head / PRUNED_TOGETHER * PRUNED_TOGETHER).saturating_sub(KEPT_WITNESSES)
 }
 
 /// Hands a block to the storage, and keeps what others still want of it.

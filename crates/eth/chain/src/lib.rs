@@ -4,8 +4,10 @@ mod build;
 mod chain;
 mod import;
 mod metrics;
+mod replay;
 mod witness;
 
 pub use build::{BuildError, Prepared, Stored};
-pub use chain::{Chain, ChainError, Head};
+pub use chain::{Chain, ChainError, Head, KEPT_WITNESSES};
 pub use import::{ImportError, Verdict};
+pub use replay::{ReplayError, Replayed};

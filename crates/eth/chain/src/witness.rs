@@ -43,7 +43,7 @@ impl Chain {
             Witnesses::None => update_state(state, parent.state_root, diff)
                 .map(|update| (None, update))
                 .map_err(CommitError::State),
-            Witnesses::Recorded => {
+            Witnesses::Recorded | Witnesses::Recent => {
                 let headers = self
                     .ancestors(parent, accesses.oldest_block_hash)
                     .map_err(CommitError::Storage)?;

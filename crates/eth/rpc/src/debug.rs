@@ -2,9 +2,9 @@
 
 use alloy_eips::{BlockId, eip2718::Encodable2718};
 use alloy_primitives::{B256, Bytes};
-use ethrex_stateless::{ExecutionWitness, record};
-use ethrex_stf::{RunError, execute};
-use ethrex_types::{Header, RecoveredBlock, alloy_consensus::TxReceipt};
+use ethrex_chain::ReplayError;
+use ethrex_stateless::ExecutionWitness;
+use ethrex_types::{RecoveredBlock, alloy_consensus::TxReceipt};
 use jsonrpsee::RpcModule;
 
 use crate::{Args, Context, RpcError, register};
@@ -71,33 +71,14 @@ fn witness(context: &Context, block: &RecoveredBlock) -> Result<ExecutionWitness
     if let Some(witness) = chain.witness(hash)? {
         return Ok(witness);
     }
-    let parent = block.sealed().header().parent_hash;
-    let (Some(state), Some(header)) =
-        (chain.storage().state_at(parent)?, chain.storage().header(parent)?)
-    else {
-        return Err(RpcError::NoWitness(hash));
-    };
-    let executed = execute(chain.spec(), chain.rules().as_ref(), block, &state).map_err(
-        |error| match error {
-            RunError::Fault(fault) => fault.into(),
-            // It was valid when it was stored.
-            RunError::Invalid(_) => RpcError::NoWitness(hash),
-        },
-    )?;
-    let oldest = executed.accesses.oldest_block_hash.unwrap_or(header.number);
-    let headers = ancestors(context, header.into_inner(), oldest)?;
-    let root = headers.last().map(|parent| parent.state_root).unwrap_or_default();
-    let (witness, _) = record(&state, root, &executed.accesses, &executed.diff, &headers)?;
-    Ok(witness)
-}
-
-/// Headers from `oldest` to `parent`, oldest first.
-fn ancestors(context: &Context, parent: Header, oldest: u64) -> Result<Vec<Header>, RpcError> {
-    let mut headers = vec![parent];
-    while let Some(last) = headers.last().filter(|last| last.number > oldest) {
-        let Some(header) = context.chain().storage().header(last.parent_hash)? else { break };
-        headers.push(header.into_inner());
+    match chain.replay(block) {
+        Ok(Some(replayed)) => Ok(replayed.witness),
+        Ok(None) => Err(RpcError::NoWitness(hash)),
+        Err(ReplayError::Storage(fault)) => Err(fault.into()),
+        Err(ReplayError::State(fault)) => Err(fault.into()),
+        Err(why @ (ReplayError::Invalid(_) | ReplayError::Payload(_))) => {
+            tracing::error!(%hash, error = %why, "cannot execute a stored block again");
+            Err(RpcError::NoWitness(hash))
+        }
     }
-    headers.reverse();
-    Ok(headers)
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod input;
 pub mod payload;
 mod record;
 pub mod ssz;

@@ -57,6 +57,9 @@ pub enum NotAPayload {
     /// The block has ommers.
     #[error("the block has ommers")]
     Ommers,
+    /// A transaction has no signature, or one that recovers to no one.
+    #[error("transaction {0} is signed by no one")]
+    Unsigned(usize),
 }
 
 /// Request types in the order of [`ExecutionRequests`] (EIP-6110, EIP-7002, EIP-7251, EIP-8282), with the bytes of an item.

@@ -14,10 +14,7 @@ use ethrex_types::{
     alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702, transaction::SignerRecoverable},
 };
 
-use crate::{
-    ExecutionWitness, StatelessInput, Witness, payload_of, record,
-    ssz::{PublicKey, SCHEMA_AMSTERDAM},
-};
+use crate::{ExecutionWitness, StatelessInput, Witness, record, ssz::PublicKey};
 
 /// The chain id.
 pub const CHAIN_ID: u64 = 80_790_001;
@@ -297,17 +294,10 @@ impl TestChain {
                 .expect("the whole state is at hand");
         let sealed = built.seal(update.root);
         let access_list = built.block_access_list.clone().expect("the chain is at Amsterdam");
-        let request = payload_of(&sealed, &built.requests, alloy_rlp::encode(&access_list).into())
-            .expect("the chain is at Amsterdam");
+        let chain_id = self.spec.chain_id();
+        let input = StatelessInput::of(&sealed, &built.requests, &access_list, witness, chain_id)
+            .expect("the chain is at Amsterdam, and test transactions are signed");
         let block = RecoveredBlock::new_unchecked(sealed, built.senders);
-        let keys = block.senders().iter().map(|sender| key_of(*sender)).collect();
-        let input = StatelessInput {
-            schema: SCHEMA_AMSTERDAM,
-            request,
-            witness: ExecutionWitness { keys: vec![], ..witness },
-            chain_id: self.spec.chain_id(),
-            public_keys: Some(keys),
-        };
         self.head = block.sealed().sealed_header();
         self.keep(&update, &built.diff);
         Ok(TestBlock { block, accesses: built.accesses, access_list, diff: built.diff, input })
@@ -328,12 +318,4 @@ impl TestChain {
         self.all.codes.extend(diff.codes.values().cloned());
         self.all.headers.push(alloy_rlp::encode(self.head.inner()).into());
     }
-}
-
-/// The key behind an address of this chain.
-fn key_of(sender: Address) -> PublicKey {
-    (1..=u8::MAX)
-        .find(|number| signer(*number).address() == sender)
-        .map(public_key)
-        .expect("test transactions are signed by numbered keys")
 }

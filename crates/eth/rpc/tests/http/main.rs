@@ -404,6 +404,13 @@ async fn a_witness_validates_its_block() {
     let hash = world.mine();
     let stored = world.get("debug_executionWitness", json!(["0x1"])).await;
     assert_eq!(keys(&stored), ["codes", "headers", "keys", "state"]);
+    for list in ["codes", "keys", "state"] {
+        let list: Vec<_> = stored[list].as_array().unwrap().iter().map(Value::as_str).collect();
+        assert!(!list.is_empty() && list.is_sorted());
+    }
+    for same in [json!("latest"), json!(hash), json!({ "blockHash": hash })] {
+        assert_eq!(world.get("debug_executionWitness", json!([same])).await, stored);
+    }
     // Once it is pruned, it is made again from the parent's state.
     world.chain.storage().delete_witnesses(&[hash]).unwrap();
     let again = world.get("debug_executionWitnessByBlockHash", json!([hash])).await;

@@ -96,6 +96,10 @@ impl<'a> StateDb<'a> {
         if !self.in_transaction {
             return Ok(());
         }
+        // revm may go on for a while after it was stopped.
+        if self.stop.is_set() {
+            return Err(Stopped);
+        }
         let touched = self.touched.items.saturating_add(items);
         if self.limits.is_some_and(|limits| touched > limits.items) {
             self.stop.set(Stop::AccessLimit);
@@ -140,6 +144,9 @@ impl Database for StateDb<'_> {
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Stopped> {
         if code_hash == KECCAK_EMPTY {
             return Ok(Bytecode::default());
+        }
+        if self.stop.is_set() {
+            return Err(Stopped);
         }
         let code = self.reader.code(code_hash);
         // An account names this code, so its absence is a hole in the state and never "no code".

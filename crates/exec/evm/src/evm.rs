@@ -108,7 +108,9 @@ where
         } else {
             handler.run(&mut self.inner)
         };
-        // The journal is emptied whatever the result, so that the next transaction starts clean.
+        // Whatever the result, the next transaction starts clean. revm leaves an error of the outermost frame in the context
+        // where paying the beneficiary fails too.
+        *self.inner.ctx.error() = Ok(());
         let state = self.inner.ctx.journal_mut().finalize();
         Ok(ExecResultAndState::new(result?, state))
     }

@@ -26,6 +26,10 @@ impl StopCell {
         self.0.borrow_mut().get_or_insert(why);
     }
 
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
     pub(crate) fn take(&self) -> Option<Stop> {
         self.0.borrow_mut().take()
     }

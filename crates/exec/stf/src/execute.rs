@@ -32,6 +32,8 @@ pub struct Executed {
     pub gas_used: u64,
     /// Wei burned.
     pub burned_fees: U256,
+    /// Gas charged by injected precompiles.
+    pub precompile_gas_used: u64,
     /// Changes of state.
     pub diff: StateDiff,
     /// What was read from the state before.
@@ -136,6 +138,7 @@ pub fn execute_within(
         requests: closed.requests,
         gas_used: closed.gas_used,
         burned_fees: closed.burned_fees,
+        precompile_gas_used: closed.precompile_gas_used,
         diff: closed.diff,
         accesses: closed.accesses,
         block_access_list: closed.block_access_list,

@@ -29,6 +29,24 @@ pub const MESSENGER: Artifact =
 /// The proxy of each L2 system contract, which only a genesis installs.
 pub const SYSTEM_PROXY: Artifact =
     Artifact::new(include_str!("../../../../contracts/artifacts/UpgradeableSystemContract.json"));
+/// `NativeRollup`, which settles a native rollup.
+pub const NATIVE_ROLLUP: Artifact =
+    Artifact::new(include_str!("../../../../contracts/artifacts/NativeRollup.json"));
+/// `TokenBridge`, which locks the tokens of a native rollup.
+pub const TOKEN_BRIDGE: Artifact =
+    Artifact::new(include_str!("../../../../contracts/artifacts/TokenBridge.json"));
+/// `L1Anchor`, the predeploy of a native rollup that keeps what it knows of L1.
+pub const L1_ANCHOR: Artifact =
+    Artifact::new(include_str!("../../../../contracts/artifacts/L1Anchor.json"));
+/// `NativeMessenger`, the predeploy of a native rollup that delivers and collects messages.
+pub const NATIVE_MESSENGER: Artifact =
+    Artifact::new(include_str!("../../../../contracts/artifacts/NativeMessenger.json"));
+/// `TokenFactory`, the predeploy of a native rollup that makes tokens of L1.
+pub const TOKEN_FACTORY: Artifact =
+    Artifact::new(include_str!("../../../../contracts/artifacts/TokenFactory.json"));
+/// `BridgedToken`, the code behind every token of the factory.
+pub const BRIDGED_TOKEN: Artifact =
+    Artifact::new(include_str!("../../../../contracts/artifacts/BridgedToken.json"));
 
 /// One compiled contract.
 #[derive(Debug, Clone, Copy)]
@@ -161,6 +179,21 @@ mod tests {
             TimelockErrors::SELECTORS,
             TimelockEvents::SELECTORS,
         );
+    }
+
+    #[test]
+    fn a_native_rollup_is_told_what_it_takes() {
+        let arguments = |artifact: Artifact| {
+            let constructor = abi(artifact).constructor.unwrap();
+            let inputs: Vec<_> =
+                constructor.inputs.iter().map(|input| input.selector_type().into_owned()).collect();
+            inputs.join(",")
+        };
+        assert_eq!(
+            arguments(NATIVE_ROLLUP),
+            "(uint64,uint8,uint64,bytes32,bytes32,uint64,uint8,address,uint64,uint64,uint64,uint256,uint256,uint64,uint64)"
+        );
+        assert_eq!(arguments(TOKEN_BRIDGE), "address");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     deposits::{await_deposit, unmade},
     dev::is_dev_account,
     env_file::EnvFile,
-    error::DeployError,
+    error::{DeployError, Role},
     plan::{self, DETERMINISTIC_DEPLOYER, Part, Plan, Step, Terms},
 };
 
@@ -65,7 +65,7 @@ pub async fn deploy(
     sender: &Sender,
     config: DeployConfig,
 ) -> Result<Deployed, DeployError> {
-    let l1_chain_id = fit(l1, &config).await?;
+    let l1_chain_id = fit(l1, config.l1_chain_id, config.roles()).await?;
     let terms = config.terms()?;
     let plan = Plan::new(&terms, config.salt);
     let bridge = plan.contracts.bridge;
@@ -77,7 +77,7 @@ pub async fn deploy(
         owed = Owed::look(l1, sender.address(), &plan, &config.deposits).await?;
     }
     let created = owed.proxies();
-    funded(l1, sender.address(), bridge, &owed).await?;
+    funded(l1, sender.address(), owed.requests(bridge)).await?;
     let Owed { steps, deposits } = owed;
 
     let mut sent = Vec::new();
@@ -145,14 +145,18 @@ pub(crate) async fn with_sender<T>(
     }
 }
 
-/// Checks what must hold before anything is sent.
-async fn fit(l1: &Client, config: &DeployConfig) -> Result<u64, DeployError> {
-    if let Some(expected) = config.l1_chain_id {
+/// Checks what must hold before anything is sent. Returns L1's chain id.
+pub(crate) async fn fit(
+    l1: &Client,
+    expected: Option<u64>,
+    mut roles: impl Iterator<Item = (Role, Address)>,
+) -> Result<u64, DeployError> {
+    if let Some(expected) = expected {
         l1.expect_chain(expected).await?;
     }
     let chain_id = l1.chain_id().await?;
     if PUBLIC_CHAINS.contains(&chain_id)
-        && let Some((role, account)) = config.roles().find(|(_, account)| is_dev_account(*account))
+        && let Some((role, account)) = roles.find(|(_, account)| is_dev_account(*account))
     {
         return Err(DeployError::PublicKey { role, account, chain_id });
     }
@@ -178,7 +182,7 @@ impl Owed {
         deposits: &[Deposit],
     ) -> Result<Self, DeployError> {
         let all = deposits.iter().copied().enumerate().collect();
-        let fresh = Self { steps: missing(l1, plan).await?, deposits: all };
+        let fresh = Self { steps: missing(l1, &plan.steps).await?, deposits: all };
         if fresh.proxies() {
             return Ok(fresh);
         }
@@ -190,6 +194,12 @@ impl Owed {
         self.steps.is_empty() && self.deposits.is_empty()
     }
 
+    fn requests(&self, bridge: Address) -> impl Iterator<Item = TxRequest> {
+        let deposits =
+            self.deposits.iter().map(move |(_, d)| plan::deposit(bridge, d.recipient, d.amount));
+        self.steps.iter().map(|step| step.request.clone()).chain(deposits)
+    }
+
     /// Whether the proxies are still to be created.
     fn proxies(&self) -> bool {
         self.steps.iter().any(|step| step.part == Part::Proxies)
@@ -197,9 +207,9 @@ impl Owed {
 }
 
 /// The steps whose contracts do not stand yet.
-async fn missing(l1: &Client, plan: &Plan) -> Result<Vec<Step>, DeployError> {
+pub(crate) async fn missing(l1: &Client, steps: &[Step]) -> Result<Vec<Step>, DeployError> {
     let mut missing = Vec::new();
-    for step in &plan.steps {
+    for step in steps {
         if l1.code(step.creates).await?.is_empty() {
             missing.push(step.clone());
         } else {
@@ -210,14 +220,12 @@ async fn missing(l1: &Client, plan: &Plan) -> Result<Vec<Step>, DeployError> {
 }
 
 /// Whether the deployer can pay for everything at today's prices.
-async fn funded(
+pub(crate) async fn funded(
     l1: &Client,
     account: Address,
-    bridge: Address,
-    owed: &Owed,
+    requests: impl Iterator<Item = TxRequest>,
 ) -> Result<(), DeployError> {
-    let requests = owed.deposits.iter().map(|(_, d)| plan::deposit(bridge, d.recipient, d.amount));
-    let (gas, value) = owed.steps.iter().map(|step| step.request.clone()).chain(requests).fold(
+    let (gas, value) = requests.fold(
         (0_u64, U256::ZERO),
         |(gas, value), TxRequest { gas_limit, value: sent, .. }| {
             (gas.saturating_add(gas_limit.unwrap_or_default()), value.saturating_add(sent))
@@ -233,15 +241,20 @@ async fn funded(
     if has < needs { Err(DeployError::Unfunded { account, has, needs }) } else { Ok(()) }
 }
 
-async fn await_step(l1: &Client, step: Step, pending: Pending) -> Result<(), DeployError> {
+/// Waits for the outcome of a creation. Returns the block it was mined in, if it was ours.
+pub(crate) async fn await_step(
+    l1: &Client,
+    step: Step,
+    pending: Pending,
+) -> Result<Option<u64>, DeployError> {
     let part = step.part;
     match pending.await? {
-        Outcome::Mined(_) => Ok(()),
+        Outcome::Mined(mined) => Ok(Some(mined.block)),
         // Somebody else may have sent the same creation first: the result is the same.
         Outcome::Reverted(..) | Outcome::WouldRevert(_)
             if !l1.code(step.creates).await?.is_empty() =>
         {
-            Ok(())
+            Ok(None)
         }
         Outcome::Reverted(_, revert) | Outcome::WouldRevert(revert) => {
             Err(DeployError::CreationReverted { part, revert })
@@ -251,7 +264,7 @@ async fn await_step(l1: &Client, step: Step, pending: Pending) -> Result<(), Dep
 }
 
 /// Waits until all transactions of an account that L1 knows are mined.
-async fn settled(l1: &Client, account: Address) -> Result<(), DeployError> {
+pub(crate) async fn settled(l1: &Client, account: Address) -> Result<(), DeployError> {
     let settled = async {
         while l1.mined_nonce(account).await? < l1.pending_nonce(account).await? {
             tokio::time::sleep(SETTLE_POLL).await;

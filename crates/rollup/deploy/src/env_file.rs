@@ -11,10 +11,12 @@ use std::{
 use alloy_primitives::Address;
 use ethrex_l1::Contracts;
 
-/// What a deployment adds to the environment. Contracts that it does not have are at address zero.
+use crate::native::NativeContracts;
+
+/// What a deployment adds to the environment. Contracts that a validity rollup does not have are at address zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvFile {
-    variables: Vec<(&'static str, Address)>,
+    variables: Vec<(&'static str, String)>,
 }
 
 /// The file of addresses cannot be written.
@@ -59,11 +61,31 @@ impl EnvFile {
             ("ETHREX_DEPLOYER_SEQUENCER_REGISTRY_ADDRESS", none),
             ("ETHREX_SHARED_BRIDGE_ROUTER_ADDRESS", none),
         ];
+        Self::of(variables)
+    }
+
+    /// The variables of a native rollup's deployment.
+    pub fn native(contracts: &NativeContracts) -> Self {
+        Self::of(vec![
+            ("ETHREX_NATIVE_ROLLUP_CONTRACT_ADDRESS", contracts.rollup),
+            ("ETHREX_NATIVE_ROLLUP_TOKEN_BRIDGE_ADDRESS", contracts.token_bridge),
+        ])
+    }
+
+    /// The same with the L1 block before which the contracts did not exist.
+    #[must_use]
+    pub fn with_start_block(mut self, block: u64) -> Self {
+        self.variables.push(("ETHREX_NATIVE_ROLLUP_START_BLOCK", block.to_string()));
+        self
+    }
+
+    fn of(addresses: Vec<(&'static str, Address)>) -> Self {
+        let variables = addresses.into_iter().map(|(name, at)| (name, at.to_string())).collect();
         Self { variables }
     }
 
     /// The variables and their values.
-    pub fn variables(&self) -> &[(&'static str, Address)] {
+    pub fn variables(&self) -> &[(&'static str, String)] {
         &self.variables
     }
 
@@ -103,8 +125,9 @@ impl EnvFile {
             .map_err(|source| EnvFileError::Write { path: path.into(), source })
     }
 
-    fn find(&self, name: &str) -> Option<(&'static str, Address)> {
-        self.variables.iter().copied().find(|(known, _)| *known == name)
+    fn find(&self, name: &str) -> Option<(&'static str, &str)> {
+        let mut variables = self.variables.iter().map(|(name, value)| (*name, value.as_str()));
+        variables.find(|(known, _)| *known == name)
     }
 }
 
@@ -165,6 +188,18 @@ mod tests {
         ));
         assert!(text.contains("ETHREX_TIMELOCK_ADDRESS=0x01"));
         assert!(text.contains("ETHREX_WATCHER_BRIDGE_ADDRESS=0x03"));
+    }
+
+    #[test]
+    fn a_native_rollup_has_variables_of_its_own() {
+        let contracts = NativeContracts {
+            rollup: Address::repeat_byte(1),
+            token_bridge: Address::repeat_byte(2),
+        };
+        let text = EnvFile::native(&contracts).with_start_block(7).to_string();
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.starts_with("ETHREX_NATIVE_ROLLUP_CONTRACT_ADDRESS=0x0101"), "{text}");
+        assert!(text.ends_with("ETHREX_NATIVE_ROLLUP_START_BLOCK=7\n"), "{text}");
     }
 
     #[test]

@@ -6,7 +6,10 @@ use alloy_primitives::{Address, B256, U256, utils::format_ether};
 use ethrex_l1::{L1Error, NodeError, Revert, SenderError, SenderStopped};
 use ethrex_types::chain_spec::GenesisError;
 
-use crate::plan::{DETERMINISTIC_DEPLOYER, Part};
+use crate::{
+    native::PREMINT,
+    plan::{DETERMINISTIC_DEPLOYER, Part},
+};
 
 /// Why a deployment stops. Running it again, when the cause is gone, continues where it stopped.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +114,49 @@ pub enum DeployError {
         /// Where it should be.
         address: Address,
     },
+    /// A fork schedule was copied from another L1 than the one that is deployed to.
+    #[error(
+        "L1's first block is {found}, that of --genesis-l1-path is {expected}: an L2's forks are those of its L1, so name the genesis of this L1"
+    )]
+    OtherL1 {
+        /// The genesis block whose schedule was copied.
+        expected: B256,
+        /// What L1 has.
+        found: B256,
+    },
+    /// L1 cannot verify blocks.
+    #[error(
+        "this L1 has no EXECUTE: its genesis sets no executeTime, or one that has not come; a native rollup needs it"
+    )]
+    NoExecute,
+    /// The genesis of a native rollup does not account for its ether.
+    #[error(
+        "the L2 genesis gives out {given} wei and its Messenger holds {held}: together they must be {PREMINT}, as no other ether may exist there"
+    )]
+    NotPreminted {
+        /// What accounts have.
+        given: U256,
+        /// What the messenger has.
+        held: U256,
+    },
+    /// A native rollup was told something else.
+    #[error("NativeRollup {address} was not told what it was to be told: do not use it")]
+    NativeDiffers {
+        /// The contract.
+        address: Address,
+    },
+    /// A native rollup holds less than its genesis gives out.
+    #[error(
+        "NativeRollup {address} was created with {found} wei, but the L2 genesis gives out {expected}: do not use it, and deploy at a new address"
+    )]
+    Underfunded {
+        /// The contract.
+        address: Address,
+        /// What its genesis gives out.
+        expected: U256,
+        /// What it was created with.
+        found: U256,
+    },
     /// A new contract is not as it was told to be.
     #[error("{contract}.{field} is {found}, expected {expected}: do not use this deployment")]
     Differs {
@@ -140,6 +186,10 @@ pub enum Role {
     Owner,
     /// Owns the bridge.
     BridgeOwner,
+    /// Orders the transactions of a native rollup.
+    NativeSequencer,
+    /// Has ether on a native rollup from its genesis.
+    Funded,
 }
 
 impl fmt::Display for Role {
@@ -148,6 +198,8 @@ impl fmt::Display for Role {
             Self::Sequencer => "committer or proof sender",
             Self::Owner => "owner of OnChainProposer",
             Self::BridgeOwner => "owner of CommonBridge",
+            Self::NativeSequencer => "sequencer of NativeRollup",
+            Self::Funded => "account that the L2 genesis funds",
         })
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod founding;
 pub mod genesis;
 pub mod keys;
+pub mod native;
 pub mod plan;
 
 pub use config::{

@@ -68,6 +68,10 @@ pub enum Part {
     BridgeImplementation,
     /// The proxies of all three, initialised.
     Proxies,
+    /// The contract that settles a native rollup.
+    NativeRollup,
+    /// The contract that locks the tokens of a native rollup.
+    TokenBridge,
 }
 
 impl fmt::Display for Part {
@@ -77,6 +81,8 @@ impl fmt::Display for Part {
             Self::OnChainProposerImplementation => "OnChainProposer implementation",
             Self::BridgeImplementation => "CommonBridge implementation",
             Self::Proxies => "proxies of Timelock, OnChainProposer and CommonBridge",
+            Self::NativeRollup => "NativeRollup",
+            Self::TokenBridge => "TokenBridge",
         })
     }
 }
@@ -88,7 +94,7 @@ pub struct Step {
     pub part: Part,
     /// Where code stands once it is done.
     pub creates: Address,
-    /// The transaction. Its gas limit is set: no step needs another one to be mined before it is sent.
+    /// The transaction. In a [`Plan`] its gas limit is set: no step needs another one to be mined before it is sent.
     pub request: TxRequest,
 }
 
@@ -136,10 +142,16 @@ pub fn deposit(bridge: Address, recipient: Address, amount: U256) -> TxRequest {
 }
 
 fn create(part: Part, salt: B256, init_code: &Bytes, gas: u64) -> Step {
-    let creates = DETERMINISTIC_DEPLOYER.create2_from_code(salt.0, init_code);
+    let Step { part, creates, request } = create_estimated(part, salt, init_code, U256::ZERO);
     let gas_limit = Some(gas + GAS_PER_INIT_BYTE * init_code.len() as u64);
-    let request = TxRequest::call(DETERMINISTIC_DEPLOYER, [salt.as_slice(), init_code].concat());
     Step { part, creates, request: TxRequest { gas_limit, ..request } }
+}
+
+/// A creation whose gas is estimated when it is sent, and that gets `value` wei.
+pub(crate) fn create_estimated(part: Part, salt: B256, init_code: &Bytes, value: U256) -> Step {
+    let creates = DETERMINISTIC_DEPLOYER.create2_from_code(salt.0, init_code);
+    let data = [salt.as_slice(), init_code].concat();
+    Step { part, creates, request: TxRequest::call(DETERMINISTIC_DEPLOYER, data).value(value) }
 }
 
 fn initialize_timelock(terms: &Terms) -> Timelock::initializeCall {

@@ -27,23 +27,26 @@ pub struct Accesses {
     pub oldest_block_hash: Option<u64>,
 }
 
+/// What the header of an ancestor counts: the most that one may have in a witness (EIP-8025).
+pub const HEADER_BYTES: usize = 1024;
+
 /// How much of the state before a block its transactions may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessLimits {
-    /// Accounts, storage slots and ancestors beyond the parent, each counted once.
+    /// Accounts and storage slots, each counted once.
     pub items: usize,
-    /// Bytes of code, each code counted once.
+    /// Bytes of code, each code counted once, and [`HEADER_BYTES`] for each ancestor beyond the parent.
     pub code_bytes: usize,
 }
 
-/// How much of the state before a block its transactions have touched, those included that were rolled back.
+/// How much of the state before a block its transactions have touched, those included that were rolled back or refused.
 ///
 /// What a system call read first does not count, nor what the block itself made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// Accounts, storage slots and ancestors beyond the parent. `BLOCKHASH` of an ancestor needs every header between.
+    /// Accounts and storage slots.
     pub items: usize,
-    /// Bytes of code.
+    /// Bytes of code, and of the headers that `BLOCKHASH` needs: those from the ancestor to the parent, the parent's excepted.
     pub code_bytes: usize,
 }
 
@@ -91,31 +94,41 @@ impl<'a> StateDb<'a> {
         })
     }
 
-    /// Counts items about to be read for the first time. Beyond the limit nothing is read, and nothing counts.
-    fn count(&mut self, items: usize) -> Result<(), Stopped> {
-        if !self.in_transaction {
-            return Ok(());
+    /// Counts an item about to be read for the first time. Beyond the limit nothing is read, and nothing counts.
+    fn count_item(&mut self) -> Result<(), Stopped> {
+        if self.in_transaction {
+            let items = self.touched.items + 1;
+            self.check(|limits| items <= limits.items)?;
+            self.touched.items = items;
         }
-        // revm may go on for a while after it was stopped.
-        if self.stop.is_set() {
-            return Err(Stopped);
+        Ok(())
+    }
+
+    /// Counts the headers about to be read for the first time, likewise.
+    fn count_headers(&mut self, headers: u64) -> Result<(), Stopped> {
+        if self.in_transaction {
+            let headers = usize::try_from(headers).unwrap_or(usize::MAX);
+            let bytes =
+                self.touched.code_bytes.saturating_add(headers.saturating_mul(HEADER_BYTES));
+            self.check(|limits| bytes <= limits.code_bytes)?;
+            self.touched.code_bytes = bytes;
         }
-        let touched = self.touched.items.saturating_add(items);
-        if self.limits.is_some_and(|limits| touched > limits.items) {
-            self.stop.set(Stop::AccessLimit);
-            return Err(Stopped);
-        }
-        self.touched.items = touched;
         Ok(())
     }
 
     /// Counts code that was read for the first time. Its size is known only then, so what passes the limit counts too.
     fn count_code(&mut self, code: &Bytes) -> Result<(), Stopped> {
-        if !self.in_transaction {
-            return Ok(());
+        if self.in_transaction {
+            let bytes = self.touched.code_bytes.saturating_add(code.len());
+            self.touched.code_bytes = bytes;
+            self.check(|limits| bytes <= limits.code_bytes)?;
         }
-        self.touched.code_bytes = self.touched.code_bytes.saturating_add(code.len());
-        if self.limits.is_some_and(|limits| self.touched.code_bytes > limits.code_bytes) {
+        Ok(())
+    }
+
+    /// Stops the transaction where a limit is passed. revm may go on for a while after that: then nothing is counted.
+    fn check(&self, holds: impl FnOnce(AccessLimits) -> bool) -> Result<(), Stopped> {
+        if self.stop.is_set() || !self.limits.is_none_or(holds) {
             self.stop.set(Stop::AccessLimit);
             return Err(Stopped);
         }
@@ -128,7 +141,7 @@ impl Database for StateDb<'_> {
 
     fn basic(&mut self, address: Address) -> Result<Option<RevmAccountInfo>, Stopped> {
         if !self.accesses.accounts.contains_key(&address) {
-            self.count(1)?;
+            self.count_item()?;
             self.accesses.accounts.insert(address, BTreeSet::new());
         }
         let account = self.reader.account(address);
@@ -164,7 +177,7 @@ impl Database for StateDb<'_> {
         let slot = B256::from(key);
         let known = self.accesses.accounts.get(&address).is_some_and(|slots| slots.contains(&slot));
         if !known {
-            self.count(1)?;
+            self.count_item()?;
             self.accesses.accounts.entry(address).or_default().insert(slot);
         }
         let value = self.reader.storage(address, slot);
@@ -175,7 +188,7 @@ impl Database for StateDb<'_> {
         let oldest = self.accesses.oldest_block_hash;
         if oldest.is_none_or(|oldest| number < oldest) {
             let headers = oldest.unwrap_or(self.parent).saturating_sub(number);
-            self.count(usize::try_from(headers).unwrap_or(usize::MAX))?;
+            self.count_headers(headers)?;
             self.accesses.oldest_block_hash = Some(number);
         }
         let hash = self.reader.block_hash(number);

@@ -24,7 +24,7 @@ use ethrex_types::{
 use revm::{
     Database as _,
     context::{Cfg as _, result::InvalidTransaction},
-    database::{State, states::bundle_state::BundleRetention},
+    database::{State, bal::EvmDatabaseError, states::bundle_state::BundleRetention},
     inspector::NoOpInspector,
 };
 
@@ -36,7 +36,7 @@ use crate::{
     precompile::Meter,
     rules::{Payment, TxRules},
     spec::ExecutorSpec,
-    stop::{Stop, StopCell},
+    stop::{Stop, StopCell, Stopped},
 };
 
 /// What a block is executed under, besides its transactions.
@@ -255,8 +255,13 @@ impl<'a> BlockExecutor<'a> {
     pub fn run(&mut self, tx: &Tx, sender: Address) -> Result<u64, RunError<InvalidTx>> {
         self.inner.evm.db_mut().database.in_transaction = true;
         self.meter.begin();
-        let result =
-            self.inner.execute_transaction_without_commit(Recovered::new_unchecked(tx, sender));
+        let result = match self.touch_beneficiary() {
+            Ok(()) => {
+                let tx = Recovered::new_unchecked(tx, sender);
+                self.inner.execute_transaction_without_commit(tx).map_err(Some)
+            }
+            Err(_) => Err(None),
+        };
         self.meter.end(result.is_ok());
         self.inner.evm.db_mut().database.in_transaction = false;
         match result {
@@ -266,17 +271,33 @@ impl<'a> BlockExecutor<'a> {
                 self.burned_fees += self.burned_by(tx, sender, gas);
                 Ok(gas)
             }
-            Err(error) => Err(match self.stop.take() {
-                Some(Stop::Fault(fault)) => RunError::Fault(fault),
-                Some(Stop::AccessLimit) => {
-                    let cap = self.inner.evm.cfg_env().tx_gas_limit_cap();
-                    RunError::Invalid(InvalidTx::AccessLimit { gas: tx.gas_limit().min(cap) })
-                }
-                Some(Stop::PrecompileGas { used, limit }) => {
-                    RunError::Invalid(InvalidTx::PrecompileGas { used, limit })
-                }
-                None => RunError::Invalid(invalid_tx(error)),
-            }),
+            Err(error) => Err(self.why(tx, error)),
+        }
+    }
+
+    /// Where limits hold, the beneficiary counts before a transaction runs and not after, when it is paid: otherwise a
+    /// transaction could run to its end and be stopped there.
+    fn touch_beneficiary(&mut self) -> Result<(), EvmDatabaseError<Stopped>> {
+        let beneficiary = self.inner.evm.block().beneficiary;
+        let db = self.inner.evm.db_mut();
+        if db.database.limits.is_some() {
+            db.basic(beneficiary)?;
+        }
+        Ok(())
+    }
+
+    /// Why a transaction did not run to its end; without an error it was stopped before it began.
+    fn why(&self, tx: &Tx, error: Option<BlockExecutionError>) -> RunError<InvalidTx> {
+        match self.stop.take() {
+            Some(Stop::Fault(fault)) => RunError::Fault(fault),
+            Some(Stop::AccessLimit) => {
+                let cap = self.inner.evm.cfg_env().tx_gas_limit_cap();
+                RunError::Invalid(InvalidTx::AccessLimit { gas: tx.gas_limit().min(cap) })
+            }
+            Some(Stop::PrecompileGas { used, limit }) => {
+                RunError::Invalid(InvalidTx::PrecompileGas { used, limit })
+            }
+            None => RunError::Invalid(invalid_tx(error.expect("what was stopped has a reason"))),
         }
     }
 

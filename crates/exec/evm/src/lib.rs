@@ -16,7 +16,7 @@ mod stop;
 mod tx_env;
 
 pub use call::{Call, CallError, CallOutcome, Overrides, simulate};
-pub use db::{AccessLimits, Accesses, Touched};
+pub use db::{AccessLimits, Accesses, HEADER_BYTES, Touched};
 pub use executor::{BlockContext, BlockExecutor, Closed, InvalidTx, RunError, SystemCallFailed};
 pub use intrinsic::{InitialGas, TxBounds};
 pub use precompile::{Precompile, PrecompileInput, PrecompileOutcome};

@@ -1,7 +1,7 @@
 //! Limits on what the transactions of a block touch of the state before it.
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use ethrex_evm::Touched;
+use ethrex_evm::{HEADER_BYTES, Touched};
 use ethrex_stf::{
     AccessLimits, BlockBuilder, BuildContext, Ethereum, InvalidTx, NotIncluded, RunError,
 };
@@ -75,14 +75,14 @@ fn what_was_stopped_leaves_no_trace_in_the_block_but_counts() {
         assert_eq!(builder.touched().items, 20);
         // What is known already costs nothing, what is new is too much.
         refused(builder.push(light(), ALICE));
-        builder.set_access_limits(limits(22, NO_LIMIT));
+        builder.set_access_limits(limits(21, NO_LIMIT));
         builder.push(light(), ALICE).unwrap();
         let cut = builder.finish().unwrap();
         let plain = world.build(&Ethereum, [light()]);
         assert_eq!(cut.seal(B256::ZERO), plain.seal(B256::ZERO));
         assert_eq!((&cut.diff, &cut.receipts), (&plain.diff, &plain.receipts));
         assert_eq!(cut.block_access_list, plain.block_access_list);
-        assert_eq!(cut.accesses.accounts[&CONTRACT].len(), 18);
+        assert_eq!(cut.accesses.accounts[&CONTRACT].len(), 17);
         assert!(!plain.accesses.accounts.contains_key(&CONTRACT));
         world.judge(&Ethereum, &cut).unwrap();
     }
@@ -146,17 +146,59 @@ fn an_ancestor_counts_with_all_between_it_and_the_parent() {
     let hash = parent.hash_slow();
     world.parent = SealedHeader::new_unchecked(parent, hash);
     // BLOCKHASH of 90, of 95 and of the parent.
-    world.deploy(CONTRACT, [[0x60, 90, 0x40], [0x60, 95, 0x40], [0x60, 100, 0x40]].concat());
+    let code = [[0x60, 90, 0x40], [0x60, 95, 0x40], [0x60, 100, 0x40]].concat();
+    world.deploy(CONTRACT, code.clone());
     let context = BuildContext::new(&world.spec, &world.parent, &world.attributes());
     let mut builder = BlockBuilder::open(&context, &Ethereum, &world.state).unwrap();
-    // The beneficiary is looked at last.
-    builder.set_access_limits(limits(ANY_CALL - 1 + 9, NO_LIMIT));
+    let need = code.len() + 10 * HEADER_BYTES;
+    builder.set_access_limits(limits(NO_LIMIT, need - 1));
     refused(builder.push(call(0), ALICE));
-    assert_eq!(builder.touched().items, ANY_CALL - 1);
-    builder.set_access_limits(limits(ANY_CALL + 10, NO_LIMIT));
+    assert_eq!(builder.touched().code_bytes, code.len());
+    builder.set_access_limits(limits(NO_LIMIT, need));
     builder.push(call(0), ALICE).unwrap();
-    assert_eq!(builder.touched().items, ANY_CALL + 10);
+    assert_eq!(builder.touched(), Touched { items: ANY_CALL, code_bytes: need });
     assert_eq!(builder.finish().unwrap().accesses.oldest_block_hash, Some(90));
+}
+
+#[test]
+fn code_that_is_too_long_does_not_keep_others_out() {
+    let mut world = World::new(Fork::Amsterdam);
+    world.deploy(CONTRACT, vec![0x5b; 1000]);
+    let context = world.context();
+    let mut builder = BlockBuilder::open(&context, &Ethereum, &world.state).unwrap();
+    builder.set_access_limits(limits(NO_LIMIT, 500));
+    refused(builder.push(call(0), ALICE));
+    builder.push(tx(0, Some(ALICE), 100_000, 0, &[]), ALICE).unwrap();
+}
+
+#[test]
+fn the_beneficiary_counts_first_where_limits_hold() {
+    let world = World::new(Fork::Amsterdam);
+    let context = world.context();
+    let mut builder = BlockBuilder::open(&context, &Ethereum, &world.state).unwrap();
+    for items in 0..2 {
+        builder.set_access_limits(limits(items, 0));
+        refused(builder.push(tx(0, Some(ALICE), 100_000, 0, &[]), ALICE));
+        assert_eq!(builder.touched().items, items);
+    }
+    builder.set_access_limits(limits(2, 0));
+    builder.push(tx(0, Some(ALICE), 100_000, 0, &[]), ALICE).unwrap();
+}
+
+#[test]
+fn what_an_invalid_transaction_read_counts() {
+    let world = World::new(Fork::Amsterdam);
+    let context = world.context();
+    let mut builder = BlockBuilder::open(&context, &Ethereum, &world.state).unwrap();
+    builder.set_access_limits(limits(3, 0));
+    let poor = |nr| Address::repeat_byte(nr);
+    let invalid = builder.push(call(0), poor(1)).unwrap_err();
+    assert!(matches!(invalid, RunError::Invalid(NotIncluded::Invalid(InvalidTx::Other(_)))));
+    assert_eq!(builder.touched().items, 2);
+    builder.push(call(0), poor(2)).unwrap_err();
+    refused(builder.push(call(0), poor(3)));
+    let invalid = builder.push(call(0), poor(1)).unwrap_err();
+    assert!(matches!(invalid, RunError::Invalid(NotIncluded::Invalid(InvalidTx::Other(_)))));
 }
 
 #[test]

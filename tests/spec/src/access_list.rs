@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, U256, keccak256};
 use alloy_rlp::Decodable;
 use ethrex_evm::{BlockContext, BlockExecutor, Closed, RunError};
+use ethrex_stateless::access_set;
 use ethrex_stf::{Ethereum, InvalidBlock, access_list, commit_receipts};
+use ethrex_trie::{EMPTY_ROOT, read_account};
 use ethrex_types::block::InvalidSignature;
 use ethrex_types::eip7928::AccountChanges;
 use ethrex_types::system::{self, SystemContract};
@@ -86,6 +88,14 @@ pub enum Different {
         block: usize,
         /// Each account that differs: ours, then the fixture's.
         at: Vec<(Option<AccountChanges>, Option<AccountChanges>)>,
+    },
+    /// What was read is not what the list names.
+    #[error("block {block}: the list and what was read differ at {address}")]
+    Read {
+        /// Position in the fixture.
+        block: usize,
+        /// Where.
+        address: Address,
     },
     /// A list that is wrong or too long went unnoticed.
     #[error("block {block}: {expected} went unnoticed")]
@@ -212,7 +222,28 @@ fn execute(
     for (tx, sender) in block.transactions() {
         executor.run(&add_gas(tx, more), sender).map_err(refused(index))?;
     }
-    executor.close().map_err(refused(index))
+    let closed = executor.close().map_err(refused(index))?;
+    check_read(ledger, index, &closed)?;
+    Ok(closed)
+}
+
+/// A witness must contain what the access list names, and is recorded out of what was read: neither may go beyond the other.
+/// Only a slot of an account without storage may be named and not read, since there is nothing in the state to read.
+fn check_read(ledger: &Ledger, block: usize, closed: &Closed) -> Result<(), Different> {
+    let listed = access_set(closed.block_access_list.as_ref().expect("a list was asked for"));
+    let read = &closed.accesses.accounts;
+    for address in listed.keys().chain(read.keys()) {
+        let differ = Err(Different::Read { block, address: *address });
+        let (Some(listed), Some(read)) = (listed.get(address), read.get(address)) else {
+            return differ;
+        };
+        let account = read_account(ledger.nodes(), ledger.head().state_root, *address)?;
+        let has_storage = account.is_some_and(|account| account.storage_root != EMPTY_ROOT);
+        if !read.is_subset(listed) || has_storage && read != listed {
+            return differ;
+        }
+    }
+    Ok(())
 }
 
 /// The transaction with more gas. Its signature no longer fits, which does not matter: its sender is known.

@@ -3,10 +3,16 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt, fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
+use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, U256};
+use ethrex_execute::{
+    Anchored, Attributes, BlockBody, ExecuteConfig, Flags, Frame, Header as EnvelopeHeader, Mode,
+    ParentState,
+};
 use ethrex_stateless::{
     ExecutionWitness, StatelessInput, Strictness, VerifyOptions, Witness, payload_of, record,
     ssz::{PublicKey, SCHEMA_AMSTERDAM, encode_witness},
@@ -17,15 +23,17 @@ use ethrex_storage::{NewBlock, Storage};
 use ethrex_test_spec::{archive, real::RealBlock, suites::Suites};
 use ethrex_trie::{HashedNodes, NodeSource, update_state};
 use ethrex_types::{
-    AccountInfo, ChainSpec, Header, RecoveredBlock, SealedBlock, SealedHeader, StateError,
+    AccountInfo, ChainSpec, Genesis, Header, RecoveredBlock, SealedBlock, SealedHeader, StateError,
     StateReader,
 };
-use eyre::{Context, OptionExt, Result, ensure};
+use eyre::{Context, OptionExt, Result, bail, ensure};
 
 use crate::workload::{Era, Kind, World};
 
 /// Folder of the real blocks within the suites.
 const REAL: &str = "stateless-blocks";
+/// Any but the rollup's.
+const L1_CHAIN_ID: u64 = 1;
 
 /// A block and what surrounds it.
 pub struct Case {
@@ -43,6 +51,24 @@ pub struct Case {
     witness: ExecutionWitness,
     /// The same and the block, as a stranger gets it, where its fork has such a thing.
     input: Option<Bytes>,
+    /// The bytes by which a contract has the block verified.
+    call: Option<Call>,
+}
+
+/// A call of EXECUTE.
+struct Call {
+    /// The chain that verifies.
+    l1: ChainSpec,
+    bytes: Vec<u8>,
+}
+
+impl Call {
+    fn new(rollup: &ChainSpec, header: &EnvelopeHeader, body: &[u8]) -> Result<Self> {
+        let mut config = rollup.genesis().config.clone();
+        config.chain_id = L1_CHAIN_ID;
+        let l1 = ChainSpec::new(Genesis { config, ..Genesis::default() })?;
+        Ok(Self { l1, bytes: header.wrap(body) })
+    }
 }
 
 impl fmt::Debug for Case {
@@ -70,6 +96,8 @@ pub struct Spent {
     pub validate: Duration,
     /// All of it from the bytes of EIP-8025, senders too.
     pub verify: Option<Duration>,
+    /// The whole of a call of EXECUTE.
+    pub call: Option<Duration>,
 }
 
 impl Spent {
@@ -79,10 +107,10 @@ impl Spent {
         self.senders + self.execute + self.root
     }
 
-    /// What a stranger does to judge it.
+    /// What a stranger does to judge it: a call of EXECUTE where the block can be verified by one.
     #[must_use]
     pub fn settle(&self) -> Duration {
-        self.verify.unwrap_or(self.senders + self.decode + self.validate)
+        self.call.or(self.verify).unwrap_or(self.senders + self.decode + self.validate)
     }
 
     /// What the witness costs whoever makes it.
@@ -130,6 +158,9 @@ impl Case {
         if let Some(input) = &self.input {
             spent.verify = Some(self.verify(input)?);
         }
+        if let Some(call) = &self.call {
+            spent.call = Some(self.call(call)?);
+        }
         Ok(spent)
     }
 
@@ -147,6 +178,18 @@ impl Case {
             Ok(verify(&self.spec, &Ethereum, &input, &options)?)
         })?;
         Ok(spent)
+    }
+
+    fn call(&self, call: &Call) -> Result<Duration> {
+        let (config, time) = (ExecuteConfig::from_time(0), self.block.header().timestamp);
+        let mut spent = Duration::ZERO;
+        let outcome = timed(&mut spent, || {
+            ethrex_execute::execute(&config, &call.l1, 0, time, u64::MAX, &call.bytes)
+        })?;
+        match outcome.result {
+            Ok(_) => Ok(spent),
+            Err(class) => bail!("EXECUTE of {}: {class:?}", self.name),
+        }
     }
 }
 
@@ -215,26 +258,29 @@ fn from_witness(name: &str, real: &RealBlock) -> Result<Case> {
         nodes: Box::new(nodes),
         witness,
         input: None,
+        call: None,
     })
 }
 
-/// Blocks of transactions of each kind at Amsterdam, on the database of a node in `dir`, with the input of EIP-8025.
-pub fn generated(dir: &std::path::Path) -> Result<Vec<Case>> {
+/// Blocks of transactions of each kind at Amsterdam, on the database of a node in `dir`, as EXECUTE is given them (BLOCK), and as many of
+/// the same transactions as it derives into one block (DERIVE).
+pub fn generated(dir: &Path) -> Result<(Vec<Case>, Vec<Case>)> {
     let world = World::new(Era::Amsterdam)?;
-    let mut cases = Vec::new();
+    let (mut all_given, mut all_derived) = (Vec::new(), Vec::new());
     for kind in Kind::ALL {
         let storage = Storage::open(&dir.join(kind.name()), &world.spec)?;
         // The first block creates what the second one finds.
         for block in world.blocks(kind, 2)? {
             let parent = block.header().parent_hash;
             let parent = storage.header(parent)?.ok_or_eyre("the parent is stored")?;
-            cases.push(on_storage(kind, &world, &storage, block, parent)?);
+            all_given.push(given(kind, &world, &storage, block, parent)?);
         }
+        all_derived.push(derived(kind, &world, &storage)?);
     }
-    Ok(cases)
+    Ok((all_given, all_derived))
 }
 
-fn on_storage(
+fn given(
     kind: Kind,
     world: &World,
     storage: &Storage,
@@ -259,6 +305,9 @@ fn on_storage(
         chain_id: spec.chain_id(),
         public_keys: Some(public_keys),
     };
+    let body = BlockBody { input: input.clone(), inclusion_list: None };
+    let header = envelope(Mode::Block, block.header().gas_limit);
+    let call = Call::new(&spec, &header, &body.encode())?;
     storage.commit_head(NewBlock {
         block: &recovered,
         receipts: &executed.receipts,
@@ -276,6 +325,63 @@ fn on_storage(
         nodes: Box::new(nodes),
         witness,
         input: Some(input.encode().into()),
+        call: Some(call),
+    })
+}
+
+const fn envelope(mode: Mode, gas_bound: u64) -> EnvelopeHeader {
+    EnvelopeHeader { mode, level: 1, flags: Flags::BURNED_FEES, gas_bound }
+}
+
+/// The block that follows from the next transactions of this kind: the most that the caps of a derived block let in.
+fn derived(kind: Kind, world: &World, storage: &Storage) -> Result<Case> {
+    let spec = world.spec.clone();
+    let parent = storage.header(storage.head().hash)?.ok_or_eyre("the head is stored")?;
+    let view = || storage.state_at(parent.hash())?.ok_or_eyre("the head has a state");
+    let (state, nodes) = (view()?, view()?);
+    let config = ExecuteConfig::from_time(0);
+    let rules = Anchored::new(&spec, Some(config.clone()));
+    let attributes = Attributes {
+        timestamp: parent.timestamp + 1,
+        gas_limit: parent.gas_limit,
+        slot_number: parent.number + 1,
+        ..Attributes::default()
+    };
+    let frame = Frame {
+        spec: &spec,
+        rules: &rules,
+        caps: config.caps,
+        parent: &parent,
+        attributes: &attributes,
+    };
+    let posted: Vec<Bytes> =
+        world.transactions(kind, 2)?.iter().map(|tx| tx.encoded_2718().into()).collect();
+    let derive = |count: usize| {
+        let state = ParentState { reader: &state, nodes: &nodes };
+        ethrex_execute::derive::derive(&frame, state, &[], &posted[..count], None)
+    };
+    let mut count = 1;
+    while derive(count + 1)?.included_count == count + 1 {
+        count += 1;
+    }
+    let derived = derive(count)?;
+    let headers = vec![parent.inner().clone()];
+    let body = derived.input(&frame, &[], &nodes, &headers)?.encode();
+    let call = Call::new(&spec, &envelope(Mode::Derive, derived.gas_bound), &body)?;
+    let (block, _) = derived.seal(&nodes, &parent)?;
+    let built = &derived.built;
+    let (witness, _) = record(&nodes, parent.state_root, &built.accesses, &built.diff, &headers)?;
+    Ok(Case {
+        name: format!("{count} {}, derived", kind.name()),
+        spec,
+        block,
+        parent,
+        headers,
+        state: Box::new(state),
+        nodes: Box::new(nodes),
+        witness: ExecutionWitness { keys: vec![], ..witness },
+        input: None,
+        call: Some(call),
     })
 }
 

@@ -187,6 +187,12 @@ impl World {
         })
     }
 
+    /// The transactions of block `turn` of this kind, counted from 0, each from a sender of its own.
+    pub fn transactions(&self, kind: Kind, turn: u64) -> Result<Vec<Tx>> {
+        let signed = self.senders.iter().enumerate();
+        signed.map(|(index, sender)| sign(kind, turn, index, sender)).collect()
+    }
+
     /// Builds `count` blocks of one kind on top of the genesis.
     pub fn blocks(&self, kind: Kind, count: u64) -> Result<Vec<SealedBlock>> {
         let storage = Storage::memory(&self.spec)?;
@@ -207,8 +213,8 @@ impl World {
             let context = BuildContext::new(&self.spec, &parent, &attributes);
             let state = storage.state_at(parent.hash())?.ok_or_eyre("the parent has a state")?;
             let mut builder = BlockBuilder::open(&context, &Ethereum, &state)?;
-            for (index, sender) in self.senders.iter().enumerate() {
-                builder.push(sign(kind, turn, index, sender)?, sender.address())?;
+            for (tx, sender) in self.transactions(kind, turn)?.into_iter().zip(&self.senders) {
+                builder.push(tx, sender.address())?;
             }
             let built = builder.finish()?;
             let update = update_state(&state, parent.state_root, &built.diff)?;

@@ -1,7 +1,8 @@
 //! What it costs to judge a block from its witness, beside executing it on a node's own state, and what the witness costs whoever
 //! makes it. All of it side by side in one run: `--rounds N` (default 15), of which each figure is the median.
 //!
-//! Real blocks come first, then blocks of our own at Amsterdam, judged from the bytes of EIP-8025.
+//! Real blocks come first, then blocks of our own at Amsterdam: judged from the bytes of EIP-8025, given to EXECUTE (BLOCK), and derived
+//! by it (DERIVE). What counts as settling is the call of EXECUTE, where there is one.
 
 use ethrex_benches::{
     case::{self, Case, Spent},
@@ -27,7 +28,9 @@ fn main() -> Result<()> {
     }
     report("real blocks", &measure(case::real(&suites)?, rounds)?);
     let dir = tempfile::tempdir()?;
-    report("our own blocks at Amsterdam", &measure(case::generated(dir.path())?, rounds)?);
+    let (given, derived) = case::generated(dir.path())?;
+    report("our own blocks, given to EXECUTE", &measure(given, rounds)?);
+    report("our own blocks, derived by EXECUTE", &measure(derived, rounds)?);
     Ok(())
 }
 
@@ -71,6 +74,7 @@ fn middle(taken: &[Spent]) -> Spent {
         median(&taken.iter().map(phase).collect::<Vec<_>>())
     };
     let verify: Vec<_> = taken.iter().filter_map(|spent| spent.verify).collect();
+    let call: Vec<_> = taken.iter().filter_map(|spent| spent.call).collect();
     Spent {
         senders: of(|spent| spent.senders),
         execute: of(|spent| spent.execute),
@@ -80,6 +84,7 @@ fn middle(taken: &[Spent]) -> Spent {
         decode: of(|spent| spent.decode),
         validate: of(|spent| spent.validate),
         verify: (!verify.is_empty()).then(|| median(&verify)),
+        call: (!call.is_empty()).then(|| median(&call)),
     }
 }
 
@@ -91,7 +96,7 @@ fn report(title: &str, rows: &[Row]) {
 fn settling(title: &str, rows: &[Row]) {
     println!("\nJudging {title}, in ms");
     println!(
-        "{:<26} {:>7} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>7} {:>7}",
+        "{:<27} {:>7} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} {:>8} {:>8} | {:>8} {:>7} {:>7}",
         "",
         "Mgas",
         "senders",
@@ -101,6 +106,7 @@ fn settling(title: &str, rows: &[Row]) {
         "decode",
         "validate",
         "verify",
+        "EXECUTE",
         "settle",
         "÷ plain",
         "plain",
@@ -109,11 +115,11 @@ fn settling(title: &str, rows: &[Row]) {
     let (mut plain, mut settle, mut gas) = (0.0, 0.0, 0.0);
     for row in rows {
         let spent = &row.spent;
-        let verify = spent.verify.map_or_else(|| "-".into(), |took| format!("{:.2}", millis(took)));
+        let (verify, call) = (optional(spent.verify), optional(spent.call));
         let (one, other) = (millis(spent.plain()), millis(spent.settle()));
         let mega = row.gas as f64 / MEGA;
         println!(
-            "{:<26} {mega:>7.2} | {:>8.2} {:>8.2} {:>8.2} {one:>8.2} | {:>8.2} {:>8.2} {verify:>8} {other:>8.2} | {:>8.2} {:>7.0} {:>7.0}",
+            "{:<27} {mega:>7.2} | {:>8.2} {:>8.2} {:>8.2} {one:>8.2} | {:>8.2} {:>8.2} {verify:>8} {call:>8} {other:>8.2} | {:>8.2} {:>7.0} {:>7.0}",
             row.name,
             millis(spent.senders),
             millis(spent.execute),
@@ -136,10 +142,14 @@ fn settling(title: &str, rows: &[Row]) {
     );
 }
 
+fn optional(time: Option<std::time::Duration>) -> String {
+    time.map_or_else(|| "-".into(), |took| format!("{:.2}", millis(took)))
+}
+
 fn witnesses(title: &str, rows: &[Row]) {
     println!("\nWitnesses of {title}");
     println!(
-        "{:<26} {:>9} {:>10} {:>10} {:>10} {:>12} {:>9}",
+        "{:<27} {:>9} {:>10} {:>10} {:>10} {:>12} {:>9}",
         "", "KiB", "KiB/Mgas", "record ms", "encode ms", "÷ execution", "÷ plain"
     );
     let (mut made, mut executed, mut plain) = (0.0, 0.0, 0.0);

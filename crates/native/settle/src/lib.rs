@@ -1,5 +1,27 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bindings;
+mod blocks;
+mod contract;
+pub mod derivation;
+mod driver;
+mod follower;
 pub mod message;
+mod metrics;
+pub mod operator;
+mod own;
+mod poster;
+mod sequencer;
+mod settler;
 pub mod tree;
+
+pub use blocks::{Blocks, BlocksError};
+pub use contract::Contract;
+pub use derivation::{Cursor, Deployment, Derivation};
+pub use driver::{Driver, DriverError, DriverParts, View};
+pub use follower::{Follower, Walked};
+pub use operator::{ClaimPolicy, L1_ANCHOR, MESSENGER, TOKEN_FACTORY};
+pub use own::OwnError;
+pub use poster::{Poster, PosterError, ToPost};
+pub use sequencer::SequencerConfig;
+pub use settler::{Settler, SettlerError};

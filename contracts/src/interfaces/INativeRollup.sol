@@ -215,6 +215,7 @@ interface INativeRollup {
     error NotTheProposal(uint64 position);
     error WrongLength(uint256 length, uint256 required);
     error NotTheHeader(bytes32 hash);
+    error ForcedCursorOutOfRange(uint64 forced);
     /// @notice EXECUTE derives the very block that was proposed.
     error NotFraud();
     error StillLive(uint64 position);

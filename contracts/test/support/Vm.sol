@@ -12,6 +12,9 @@ interface Vm {
     // The next call.
     function prank(address sender) external;
     function prank(address sender, address origin) external;
+    function startPrank(address sender) external;
+    function stopPrank() external;
+    function expectRevert() external;
     function expectRevert(bytes4 selector) external;
     function expectRevert(bytes calldata data) external;
     function expectPartialRevert(bytes4 selector) external;
@@ -27,6 +30,12 @@ interface Vm {
     function load(address account, bytes32 slot) external view returns (bytes32);
     function store(address account, bytes32 slot, bytes32 value) external;
     function cool(address account) external;
+    function setBlockhash(uint256 height, bytes32 hash) external;
+    function chainId(uint256 id) external;
+    function mockCall(address callee, bytes calldata data, bytes calldata output) external;
+    function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
+    function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function addr(uint256 key) external pure returns (address);
     function getNonce(address account) external view returns (uint64);
     function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
     function recordLogs() external;

@@ -32,10 +32,8 @@ abstract contract OptimisticSettlement is Settlement {
         _returnBond(position);
         Tip memory parent = _tipBefore(position);
         Tip memory last = _lastOf(parent, hashes, forcedAfter, lastHeader);
-        require(
-            last.forced >= parent.forced && last.forced <= Math.max(parent.forced, item.ctx.forcedCount),
-            NotTheNextItem(position)
-        );
+        bool inRange = last.forced >= parent.forced && last.forced <= Math.max(parent.forced, item.ctx.forcedCount);
+        require(inRange, ForcedCursorOutOfRange(last.forced));
         _proposals[position] = Proposal({
             commitment: keccak256(abi.encode(hash, parent.hash, hashes, forcedAfter)),
             hash: last.hash,

@@ -28,9 +28,9 @@ abstract contract RollupBase is INativeRollup, ReentrancyGuardTransient {
     /// @dev A header of L1 must stay fresh until its transaction is included.
     uint64 private constant MIN_TIMESTAMP_LAG = 300;
     uint64 private constant MAX_DURATION = 365 days;
-    /// @dev A block is executed by one transaction, which has 2^24 gas (EIP-7825).
+    /// @dev A block is executed by one transaction, which has 2^24 gas (EIP-7825) and pays for the largest witness too.
     uint64 private constant MIN_GAS_LIMIT = 5_000_000;
-    uint64 private constant MAX_GAS_LIMIT = 12_500_000;
+    uint64 private constant MAX_GAS_LIMIT = 9_500_000;
     /// @dev How many state roots are kept.
     uint64 private constant ROOT_HISTORY = 8_191;
 

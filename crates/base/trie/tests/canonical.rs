@@ -200,6 +200,57 @@ fn w07_deletions_in_one_branch_and_up_to_the_root() {
     check(&before, &slots(&[(a[0], 0), (a[1], 2), (b, 0)]));
 }
 
+/// Storage tries are worked on by as many threads as there are; what is read may not depend on it. Each account by itself
+/// reads its own storage, and together they read that and the account trie.
+#[test]
+fn w07_many_storages_at_once_read_what_each_reads() {
+    let account = |seed: u64, values: [u64; 4]| {
+        let slots = (0u64..).zip(values).map(|(at, small)| (slot(seed + at), value(small)));
+        let info = AccountInfo { nonce: seed + values[0], ..AccountInfo::default() };
+        AccountDiff { info: Some(info), wiped: false, storage: slots.collect() }
+    };
+    let address = |seed: u64| Address::from_word(slot(seed));
+    let genesis = StateDiff {
+        accounts: (1..200).map(|seed| (address(seed), account(seed, [1, 2, 3, 4]))).collect(),
+        codes: BTreeMap::new(),
+    };
+    let before = update_state(&HashedNodes::default(), EMPTY_ROOT, &genesis).unwrap();
+    let mut nodes = Nodes::default();
+    nodes.apply(&before);
+
+    let mut diff = StateDiff::default();
+    let mut expected = BTreeSet::new();
+    for seed in (1..200).step_by(3) {
+        let change =
+            if seed % 2 == 0 { account(seed, [5, 0, 0, 0]) } else { account(seed, [0, 2, 0, 9]) };
+        let alone = StateDiff {
+            accounts: BTreeMap::from([(address(seed), change.clone())]),
+            codes: BTreeMap::new(),
+        };
+        let recorder = Recorder::new(&nodes);
+        update_state(&recorder, before.root, &alone).unwrap();
+        expected.extend(recorder.into_nodes());
+        diff.accounts.insert(address(seed), change);
+    }
+    // Several accounts that go, so that the account trie collapses too.
+    for seed in [2, 3, 5, 6] {
+        diff.accounts.insert(address(seed), AccountDiff::default());
+        expected.extend(prove(&nodes, None, before.root, keccak256(address(seed))).unwrap());
+    }
+    let runs: Vec<Vec<Bytes>> = (0..8)
+        .map(|_| {
+            let recorder = Recorder::new(&nodes);
+            update_state(&recorder, before.root, &diff).unwrap();
+            recorder.into_nodes()
+        })
+        .collect();
+    assert!(runs.windows(2).all(|pair| pair[0] == pair[1]));
+    let read: BTreeSet<_> = runs[0].iter().cloned().collect();
+    assert!(expected.is_subset(&read));
+    // What is read beside them are survivors in the account trie: no more than accounts that went.
+    assert!(read.len() - expected.len() <= 4);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]

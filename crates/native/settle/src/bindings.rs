@@ -4,6 +4,9 @@
 //!
 //! Not here: byte code (`ethrex_deploy`), how the EXECUTE precompile is called (`ethrex_execute::envelope`).
 
+use alloy_primitives::{B256, Log};
+use alloy_sol_types::SolEventInterface;
+
 alloy_sol_types::sol! {
     /// What a block of the rollup knows of L1. Its hash is the block's anchor.
     #[derive(Debug, Default, PartialEq, Eq)]
@@ -271,5 +274,15 @@ alloy_sol_types::sol! {
         function outboxCount() external view returns (uint64);
         function isClaimed(uint64 index) external view returns (bool);
         function failedAt(bytes32 leaf) external view returns (uint64);
+    }
+}
+
+impl ethrex_l1::Logged for INativeRollup::INativeRollupEvents {
+    fn topics() -> Vec<B256> {
+        Self::SELECTORS.iter().map(|topic| B256::from(*topic)).collect()
+    }
+
+    fn read(log: &Log) -> alloy_sol_types::Result<Self> {
+        Self::decode_log(log).map(|log| log.data)
     }
 }

@@ -6,19 +6,20 @@
 
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bytes};
+use ethrex_stateless::{ExecutionWitness, record, ssz::schema_of};
 use ethrex_stf::{
     Accesses, BlockAttributes, BlockBuilder, BuildContext, BuiltBlock, InvalidBlock, InvalidTx,
     NotIncluded, Rules, RunError, check_header,
 };
 use ethrex_trie::{NodeSource, StateUpdate, update_state};
 use ethrex_types::{
-    ChainSpec, SealedBlock, SealedHeader, StateError, StateReader, Tx,
+    ChainSpec, Header, SealedBlock, SealedHeader, StateError, StateReader, Tx,
     alloy_consensus::{Transaction, transaction::SignerRecoverable},
 };
 
 use crate::{
     config::Caps,
-    envelope::Attributes,
+    envelope::{Attributes, DeriveInput},
     gas::reserved,
     meter::{Meter, Usage},
     roots::keccak_chain,
@@ -159,6 +160,39 @@ impl Derived {
     ) -> Result<(SealedBlock, StateUpdate), StateError> {
         let update = update_state(nodes, parent.state_root, &self.built.diff)?;
         Ok((self.built.seal(update.root), update))
+    }
+
+    /// What EXECUTE needs to derive the same block, with the canonical witness. Its `gas_bound` must be [`Self::gas_bound`] or more.
+    ///
+    /// `headers` are the ancestors from the oldest that `BLOCKHASH` asked for ([`Self::needed`], at least the parent) to the parent.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    ///
+    /// # Panics
+    /// If there are no headers, or the fork of the block has no schema.
+    pub fn input(
+        &self,
+        frame: &Frame<'_>,
+        forced: &[Bytes],
+        nodes: &dyn NodeSource,
+        headers: &[Header],
+    ) -> Result<DeriveInput, StateError> {
+        let (witness, _) =
+            record(nodes, frame.parent.state_root, &self.needed, &self.built.diff, headers)?;
+        let fork = frame.spec.fork_at(frame.parent.number + 1, frame.attributes.timestamp);
+        let ExecutionWitness { state, codes, headers: mut ancestors, .. } = witness;
+        let parent_header = ancestors.pop().expect("the parent is among the headers");
+        Ok(DeriveInput {
+            schema_id: schema_of(fork).expect("blocks are derived at forks that have a schema"),
+            chain_id: frame.spec.chain_id(),
+            parent_header,
+            ancestors,
+            attributes: frame.attributes.clone(),
+            forced: forced.to_vec(),
+            posted: self.posted.clone(),
+            witness: ExecutionWitness { state, codes, ..ExecutionWitness::default() },
+        })
     }
 }
 

@@ -12,6 +12,8 @@ pub mod result;
 pub mod roots;
 pub mod rules;
 pub mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use config::{Caps, ConfigError, ExecuteConfig, MAX_LEVEL, level_of};
 pub use derive::{Derivation, DeriveError, Derived, Frame, Offer, OpenBlock, ParentState, derive};

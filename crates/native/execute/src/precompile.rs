@@ -138,7 +138,7 @@ fn envelopes(data: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 #[cfg(feature = "parallel")]
-fn each<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+fn each<T: Sync>(items: &[T], work: impl Fn(&T) + Send + Sync) {
     use rayon::prelude::*;
     items.par_iter().for_each(work);
 }
@@ -154,3 +154,6 @@ pub(crate) fn key(context: &Context<'_>, input: &[u8]) -> cache::Key {
     let fork = context.spec.fork_at(u64::MAX, context.timestamp);
     cache::Key { input: keccak256(input), level: context.level, fork }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::encode;
 use ethrex_stf::Accesses;
-use ethrex_trie::{NodeSource, Recorder, StateUpdate, read_account, read_slot, update_state};
+use ethrex_trie::{NodeSource, StateUpdate, update_state_recorded};
 use ethrex_types::{BlockAccessList, Header, StateDiff, StateError};
 
 use crate::{AccessSet, ExecutionWitness};
@@ -39,21 +39,12 @@ pub fn record(
     diff: &StateDiff,
     headers: &[Header],
 ) -> Result<(ExecutionWitness, StateUpdate), StateError> {
-    let recorder = Recorder::new(nodes);
+    let (update, state) = update_state_recorded(nodes, parent_root, &accesses.accounts, diff)?;
     let mut keys = BTreeSet::new();
     for (address, slots) in &accesses.accounts {
         keys.insert(Bytes::copy_from_slice(address.as_slice()));
-        let account = read_account(&recorder, parent_root, *address)?;
-        for slot in slots {
-            keys.insert(Bytes::copy_from_slice(slot.as_slice()));
-            if let Some(account) = &account {
-                read_slot(&recorder, account.storage_root, *address, *slot)?;
-            }
-        }
+        keys.extend(slots.iter().map(|slot| Bytes::copy_from_slice(slot.as_slice())));
     }
-    let update = update_state(&recorder, parent_root, diff)?;
-    let mut state = recorder.into_nodes();
-    state.sort_unstable();
     let keys = keys.into_iter().collect();
     let mut codes: Vec<Bytes> = accesses.codes.values().cloned().collect();
     codes.sort_unstable();

@@ -6,6 +6,7 @@
 
 mod encoding;
 mod mutation;
+mod random;
 mod soundness;
 mod witness;
 

@@ -112,6 +112,23 @@ fn s03_gas_used() {
 }
 
 #[test]
+fn s03_gas_used_is_before_refunds() {
+    // Slots are cleared, which is refunded to the sender and not to the block (EIP-7778).
+    let mut chain = TestChain::new(&[(1, 1), (2, 2)]);
+    let block = chain.make(&[writes(1, 0, &[(1, 0), (2, 0)])]);
+    let verified = judge_bytes(chain.spec(), &block.input).unwrap();
+    let paid = verified.validated.receipts[0].cumulative_gas_used;
+    let mut input = block.input;
+    assert!(paid < input.request.payload.gas_used);
+    input.request.payload.gas_used = paid;
+    reseal(&mut input);
+    assert!(matches!(
+        judge(chain.spec(), &input, &CANONICAL),
+        Err(VerifyError::Invalid(InvalidBlock::GasUsed { .. }))
+    ));
+}
+
+#[test]
 fn s04_base_fee() {
     for delta in [U256::ONE, U256::MAX] {
         let why = invalid(|payload| {

@@ -294,6 +294,32 @@ fn w07_what_is_gone_within_its_transaction_was_never_there() {
     }
 }
 
+#[test]
+fn w07_destroying_what_was_there_moves_ether_alone() {
+    // Runtime code that sends everything to its caller and would destroy itself, deployed a block before (EIP-6780).
+    let deploy: Bytes = bytes!("6133ff5f526002601ef3");
+    let call = |number, nonce, to: Address, input: Bytes, value: u64| {
+        signed(number, |tx| {
+            tx.nonce = nonce;
+            tx.to = to.into();
+            tx.value = U256::from(value);
+            tx.gas_limit = 2_000_000;
+            tx.input = input;
+        })
+    };
+    let mut chain = TestChain::new(&[]);
+    chain.make(&[call(1, 0, FACTORY, deploy, 0)]);
+    let contract = FACTORY.create(1);
+    let block =
+        chain.make(&[call(2, 0, contract, Bytes::new(), 7), call(3, 0, contract, Bytes::new(), 0)]);
+    accepted(chain.spec(), &block.input);
+    assert!(block.diff.accounts.get(&contract).is_none_or(|diff| diff.info.is_some()));
+    assert!(block.input.witness.codes.contains(&bytes!("33ff")));
+    // It is still there.
+    let again = chain.make(&[call(4, 0, contract, Bytes::new(), 0)]);
+    accepted(chain.spec(), &again.input);
+}
+
 /// The block of `busy` under another access list, everything that hashes it adjusted.
 fn with_access_list(block: &TestBlock, list: Vec<u8>) -> StatelessInput {
     let mut input = block.input.clone();
@@ -385,6 +411,11 @@ fn s13_code_is_what_hashes_to_it() {
     let deployed = keccak256([0; 5]);
     assert!(block.diff.codes.contains_key(&deployed));
     assert!(block.input.witness.codes.iter().all(|code| keccak256(code) != deployed));
+    // It may be there all the same.
+    let mut input = block.input;
+    input.witness.codes.push(vec![0; 5].into());
+    sorted(&mut input.witness.codes);
+    accepted(chain.spec(), &input);
 }
 
 #[test]

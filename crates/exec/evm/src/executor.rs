@@ -26,6 +26,7 @@ use revm::{
     context::{Cfg as _, result::InvalidTransaction},
     database::{State, bal::EvmDatabaseError, states::bundle_state::BundleRetention},
     inspector::NoOpInspector,
+    state::{Account, EvmState},
 };
 
 use crate::{
@@ -88,6 +89,14 @@ pub enum InvalidTx {
         /// Gas charged until it was stopped.
         used: u64,
         /// The chain's limit for a block.
+        limit: u64,
+    },
+    /// With it, the block access list would be longer than was allowed ([`BlockExecutor::set_list_limit`]).
+    #[error("block access list of {items} items exceeds {limit}")]
+    AccessListFull {
+        /// Accounts and slots of the list with this transaction.
+        items: u64,
+        /// What was allowed.
         limit: u64,
     },
     /// Everything else that revm checks before execution.
@@ -171,6 +180,9 @@ pub struct BlockExecutor<'a> {
     fork: Fork,
     meter: Meter,
     burned_fees: U256,
+    /// Accounts and slots in the block access list so far (EIP-7928); zero where there is none.
+    list_items: u64,
+    list_limit: Option<u64>,
     stop: StopCell,
 }
 
@@ -235,7 +247,18 @@ impl<'a> BlockExecutor<'a> {
         };
         let mut inner = EthBlockExecutor::new(evm, ctx, spec, Receipts);
         inner.apply_pre_execution_changes().map_err(|error| system_call_error(error, &stop))?;
-        Ok(Self { inner, rules, fork, meter, burned_fees: U256::ZERO, stop })
+        let mut executor = Self {
+            inner,
+            rules,
+            fork,
+            meter,
+            burned_fees: U256::ZERO,
+            list_items: 0,
+            list_limit: None,
+            stop,
+        };
+        executor.list_items = executor.listed();
+        Ok(executor)
     }
 
     /// Limits what transactions may touch of the state before the block, from the next one on.
@@ -247,6 +270,11 @@ impl<'a> BlockExecutor<'a> {
     #[must_use]
     pub fn touched(&self) -> Touched {
         self.inner.evm.db().database.touched
+    }
+
+    /// Limits the accounts and slots of the block access list, from the next transaction on; what closes the block comes on top.
+    pub fn set_list_limit(&mut self, limit: Option<u64>) {
+        self.list_limit = limit;
     }
 
     /// Runs the next transaction. On a verdict or a fault nothing has changed but what [`Self::touched`] says.
@@ -262,17 +290,44 @@ impl<'a> BlockExecutor<'a> {
             }
             Err(_) => Err(None),
         };
-        self.meter.end(result.is_ok());
         self.inner.evm.db_mut().database.in_transaction = false;
-        match result {
-            Ok(output) => {
-                self.inner.evm.db_mut().bump_bal_index();
-                let gas = self.inner.commit_transaction(output).tx_gas_used();
-                self.burned_fees += self.burned_by(tx, sender, gas);
-                Ok(gas)
+        let output = result.map_err(|error| self.why(tx, error)).and_then(|output| {
+            let items = self.list_items + self.would_list(&output.result.state);
+            match self.list_limit {
+                Some(limit) if items > limit => {
+                    Err(RunError::Invalid(InvalidTx::AccessListFull { items, limit }))
+                }
+                _ => Ok((output, items)),
             }
-            Err(error) => Err(self.why(tx, error)),
-        }
+        });
+        self.meter.end(output.is_ok());
+        let (output, items) = output?;
+        self.list_items = items;
+        self.inner.evm.db_mut().bump_bal_index();
+        let gas = self.inner.commit_transaction(output).tx_gas_used();
+        self.burned_fees += self.burned_by(tx, sender, gas);
+        Ok(gas)
+    }
+
+    /// Accounts and slots in the block access list.
+    fn listed(&self) -> u64 {
+        let list = self.inner.evm.db().bal_state.bal_builder.iter();
+        list.flat_map(|list| list.accounts.values())
+            .map(|account| 1 + account.storage.storage.len() as u64)
+            .sum()
+    }
+
+    /// Accounts and slots that these changes add to the block access list.
+    fn would_list(&self, changes: &EvmState) -> u64 {
+        let Some(list) = &self.inner.evm.db().bal_state.bal_builder else { return 0 };
+        let new = |(address, account): (&Address, &Account)| match list.accounts.get(address) {
+            Some(listed) => {
+                let known = &listed.storage.storage;
+                account.storage.keys().filter(|slot| !known.contains_key(*slot)).count() as u64
+            }
+            None => 1 + account.storage.len() as u64,
+        };
+        changes.iter().map(new).sum()
     }
 
     /// Where limits hold, the beneficiary counts before a transaction runs and not after, when it is paid: otherwise a
@@ -291,14 +346,18 @@ impl<'a> BlockExecutor<'a> {
         match self.stop.take() {
             Some(Stop::Fault(fault)) => RunError::Fault(fault),
             Some(Stop::AccessLimit) => {
-                let cap = self.inner.evm.cfg_env().tx_gas_limit_cap();
-                RunError::Invalid(InvalidTx::AccessLimit { gas: tx.gas_limit().min(cap) })
+                RunError::Invalid(self.access_limit(tx))
             }
             Some(Stop::PrecompileGas { used, limit }) => {
                 RunError::Invalid(InvalidTx::PrecompileGas { used, limit })
             }
             None => RunError::Invalid(invalid_tx(error.expect("what was stopped has a reason"))),
         }
+    }
+
+    fn access_limit(&self, tx: &Tx) -> InvalidTx {
+        let cap = self.inner.evm.cfg_env().tx_gas_limit_cap();
+        InvalidTx::AccessLimit { gas: tx.gas_limit().min(cap) }
     }
 
     /// Gas used by the transactions so far, as a header would say it.
@@ -321,6 +380,12 @@ impl<'a> BlockExecutor<'a> {
     #[must_use]
     pub fn state_gas_used(&self) -> u64 {
         self.inner.block_state_gas_used
+    }
+
+    /// Accounts and slots in the block access list so far; zero before Amsterdam.
+    #[must_use]
+    pub fn list_items(&self) -> u64 {
+        self.list_items
     }
 
     /// Gas charged by injected precompiles in the transactions so far.

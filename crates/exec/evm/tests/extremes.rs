@@ -7,7 +7,7 @@ use alloy_eips::{
 };
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use ethrex_evm::{Call, CallError, EthereumTxRules, Overrides, call::AccountOverride, simulate};
-use ethrex_types::{AccountInfo, ChainSpec, Genesis, Header, StateError, StateReader};
+use ethrex_types::{AccountInfo, ChainSpec, Fork, Genesis, Header, StateError, StateReader};
 
 struct Empty;
 
@@ -26,18 +26,19 @@ impl StateReader for Empty {
     }
 }
 
-fn spec(osaka: bool) -> ChainSpec {
+fn spec(fork: Fork) -> ChainSpec {
     let mut genesis = Genesis::default();
     let config = &mut genesis.config;
     config.chain_id = 1;
     config.london_block = Some(0);
     config.terminal_total_difficulty = Some(U256::ZERO);
     config.shanghai_time = Some(0);
-    if osaka {
+    if fork >= Fork::Osaka {
         config.cancun_time = Some(0);
         config.prague_time = Some(0);
         config.osaka_time = Some(0);
     }
+    config.amsterdam_time = (fork >= Fork::Amsterdam).then_some(0);
     ChainSpec::new(genesis).unwrap()
 }
 
@@ -101,7 +102,7 @@ fn variants(call: Call) -> [Call; 4] {
 
 #[test]
 fn each_account_runs_the_code_that_replaces_its_own() {
-    let spec = spec(true);
+    let spec = spec(Fork::Osaka);
     let header = spec.genesis_header(B256::ZERO);
     let other = Address::repeat_byte(3);
     // EXTCODEHASH of the other account, MSTORE, RETURN.
@@ -125,8 +126,8 @@ fn each_account_runs_the_code_that_replaces_its_own() {
 
 #[test]
 fn no_call_panics() {
-    for osaka in [true, false] {
-        let spec = spec(osaka);
+    for fork in [Fork::Shanghai, Fork::Osaka, Fork::Amsterdam] {
+        let spec = spec(fork);
         let plain = spec.genesis_header(B256::ZERO);
         let extreme = Header {
             number: u64::MAX,

@@ -17,7 +17,7 @@ use ethrex_types::{
 
 use crate::{
     InvalidBlock, Rules,
-    access_list::{check_items, hash},
+    access_list::{check_items, hash, items_for_transactions},
     execute::{MAX_RLP_BLOCK_SIZE, commit_receipts, system_call},
     header::{GAS_LIMIT_BOUND_DIVISOR, next_base_fee, next_excess_blob_gas},
 };
@@ -169,8 +169,9 @@ impl<'a> BlockBuilder<'a> {
             header: &context.header,
             withdrawals: context.withdrawals.as_ref().map(|list| list.as_slice()),
         };
-        let executor =
+        let mut executor =
             BlockExecutor::open(&context.spec, rules, &block, state).map_err(system_call)?;
+        executor.set_list_limit(Some(items_for_transactions(context.header.gas_limit)));
         let bytes = HEADER_ROOM + context.withdrawals.as_ref().map_or(0, Encodable::length);
         Ok(Self { executor, rules, context, transactions: Vec::new(), senders: Vec::new(), bytes })
     }

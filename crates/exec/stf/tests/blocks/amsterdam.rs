@@ -2,7 +2,8 @@
 
 use alloy_primitives::{Address, B256, Signature, U256, keccak256};
 use ethrex_stf::{
-    BlockBuilder, BuiltBlock, Ethereum, InvalidBlock, RunError, access_list, check_header,
+    BlockBuilder, BuiltBlock, Ethereum, InvalidBlock, InvalidTx, NotIncluded, RunError,
+    access_list, check_header,
 };
 use ethrex_types::{
     Block, Fork, Header, SealedBlock, Tx,
@@ -229,6 +230,33 @@ fn a_list_is_no_longer_than_the_gas_limit_allows() {
         panic!("{verdict}")
     };
     assert!(got > 15);
+}
+
+#[test]
+fn the_builder_leaves_room_in_the_list_for_what_closes_the_block() {
+    let mut world = World::with_gas_limit(Fork::Amsterdam, 2_000_000);
+    let contracts = [1, 2, 3, 4, 5].map(Address::repeat_byte);
+    for contract in contracts {
+        world.deploy(contract, reads(0, 100));
+    }
+    let context = world.context();
+    let mut builder = BlockBuilder::open(&context, &Ethereum, &world.state).unwrap();
+    let read = |nonce, contract| tx(nonce, Some(contract), 300_000, 0, &[]);
+    for (nonce, contract) in (0..).zip(&contracts[..4]) {
+        builder.push(read(nonce, *contract), ALICE).unwrap();
+    }
+    let refusal = builder.push(read(4, contracts[4]), ALICE).unwrap_err();
+    let RunError::Invalid(NotIncluded::Invalid(InvalidTx::AccessListFull { items, limit })) =
+        refusal
+    else {
+        panic!("{refusal}")
+    };
+    assert!(items > limit && limit == 476);
+    // What reads nothing new still fits.
+    builder.push(read(4, contracts[0]), ALICE).unwrap();
+    let built = builder.finish().unwrap();
+    assert_eq!(built.receipts.len(), 5);
+    world.judge(&Ethereum, &built).unwrap();
 }
 
 #[test]

@@ -4,4 +4,5 @@
 mod access_limits;
 mod amsterdam;
 mod precompiles;
+mod random;
 mod world;

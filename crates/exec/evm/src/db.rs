@@ -37,6 +37,8 @@ pub struct AccessLimits {
     pub items: usize,
     /// Bytes of code, each code counted once, and [`HEADER_BYTES`] for each ancestor beyond the parent.
     pub code_bytes: usize,
+    /// Bytes of one code that a transaction creates. It is not touched in this block, but may be in the next.
+    pub created_code: usize,
 }
 
 /// How much of the state before a block its transactions have touched, those included that were rolled back or refused.

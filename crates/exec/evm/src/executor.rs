@@ -292,6 +292,9 @@ impl<'a> BlockExecutor<'a> {
         };
         self.inner.evm.db_mut().database.in_transaction = false;
         let output = result.map_err(|error| self.why(tx, error)).and_then(|output| {
+            if self.creates_too_much(&output.result.state) {
+                return Err(RunError::Invalid(self.access_limit(tx)));
+            }
             let items = self.list_items + self.would_list(&output.result.state);
             match self.list_limit {
                 Some(limit) if items > limit => {
@@ -358,6 +361,14 @@ impl<'a> BlockExecutor<'a> {
     fn access_limit(&self, tx: &Tx) -> InvalidTx {
         let cap = self.inner.evm.cfg_env().tx_gas_limit_cap();
         InvalidTx::AccessLimit { gas: tx.gas_limit().min(cap) }
+    }
+
+    /// Whether a transaction with these effects leaves a longer code behind than limits allow.
+    fn creates_too_much(&self, state: &EvmState) -> bool {
+        let Some(limits) = self.inner.evm.db().database.limits else { return false };
+        let stays = |account: &&Account| account.is_created() && !account.is_selfdestructed();
+        let mut codes = state.values().filter(stays).filter_map(|account| account.info.code.as_ref());
+        codes.any(|code| code.len() > limits.created_code)
     }
 
     /// Gas used by the transactions so far, as a header would say it.

@@ -8,8 +8,8 @@ use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bytes};
 use ethrex_stateless::{ExecutionWitness, record, ssz::schema_of};
 use ethrex_stf::{
-    Accesses, BlockAttributes, BlockBuilder, BuildContext, BuiltBlock, InvalidBlock, InvalidTx,
-    NotIncluded, Rules, RunError, check_header,
+    AccessLimits, Accesses, BlockAttributes, BlockBuilder, BuildContext, BuiltBlock, InvalidBlock,
+    InvalidTx, NotIncluded, Rules, RunError, check_header,
 };
 use ethrex_trie::{NodeSource, StateUpdate, update_state};
 use ethrex_types::{
@@ -32,6 +32,13 @@ pub const FORCED_LANE_TXS: usize = 32;
 pub const FORCED_LANE_LEN: usize = 24_576;
 /// Bytes of one forced transaction at most.
 pub const FORCED_TX_LEN: usize = 16_384;
+
+/// Bytes of a code that a transaction may create. Code that is longer could not be read afterwards without passing the caps by much.
+pub const MAX_DERIVED_CODE: usize = 24_576;
+
+/// What is left to the executor, which alone sees what a transaction makes; all else is counted here.
+const CREATED_CODE_ONLY: AccessLimits =
+    AccessLimits { items: usize::MAX, code_bytes: usize::MAX, created_code: MAX_DERIVED_CODE };
 
 /// The block to come: all that is fixed before its first transaction.
 #[derive(Debug, Clone, Copy)]
@@ -233,7 +240,12 @@ impl<'a> Derivation<'a> {
         Ok(Self {
             frame: *frame,
             context,
-            meter: Meter::new(state.reader, state.nodes, frame.parent),
+            meter: Meter::new(
+                state.reader,
+                state.nodes,
+                frame.parent,
+                frame.attributes.fee_recipient,
+            ),
         })
     }
 
@@ -242,8 +254,9 @@ impl<'a> Derivation<'a> {
     /// # Errors
     /// If the system calls fail, or the state cannot be read.
     pub fn open<'d>(&'d self, gas_bound: Option<u64>) -> Result<OpenBlock<'d, 'a>, DeriveError> {
-        let builder = BlockBuilder::open(&self.context, self.frame.rules, &self.meter)
+        let mut builder = BlockBuilder::open(&self.context, self.frame.rules, &self.meter)
             .map_err(unbuildable)?;
+        builder.set_access_limits(Some(CREATED_CODE_ONLY));
         // Counted from the start, so that paying the fee recipient never is the access that passes a cap.
         self.meter.start(Caps { items: 1, witness_bytes: usize::MAX, ..self.frame.caps });
         let recipient = self.meter.account(self.frame.attributes.fee_recipient);
@@ -465,10 +478,13 @@ impl OpenBlock<'_, '_> {
         meter.start(caps);
         let result = self.builder.push(tx, sender);
         let stopped = meter.stop();
+        debug_assert!(!stopped || result.is_err(), "a stopped transaction never stands");
         match result {
             Ok(gas) => Ok(Run::Included(gas)),
             // Nested calls of EXECUTE are paid for with real work too, whoever in the block spent their limit.
-            Err(RunError::Invalid(NotIncluded::Invalid(InvalidTx::PrecompileGas { .. }))) => {
+            Err(RunError::Invalid(NotIncluded::Invalid(
+                InvalidTx::PrecompileGas { .. } | InvalidTx::AccessLimit { .. },
+            ))) => {
                 self.burnt = self.burnt.saturating_add(reserve);
                 Ok(Run::Stopped)
             }

@@ -4,7 +4,8 @@
 //! in a node on its own state and in EXECUTE on a witness, and it counts what a witness consists of: the nodes of a path when the path is
 //! first needed, code when it is first loaded, headers back to the oldest that `BLOCKHASH` asks for.
 //!
-//! What system calls touch does not count. The access that would pass a cap does not count either, and ends its transaction. Where the number
+//! A transaction that touches a contract that gathers requests (EIP-7002, EIP-7251, EIP-8282) is stopped too: what it puts there would be read by
+//! system calls, which do not count. What system calls touch does not count. The access that would pass a cap does not count either, and ends its transaction. Where the number
 //! of items or headers decides, nothing has been read; where bytes decide, they have been read, and a witness must contain them.
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes, U256};
 use ethrex_stf::Accesses;
 use ethrex_trie::{Nibbles, NodeSource, read_account, read_slot};
-use ethrex_types::{AccountInfo, SealedHeader, StateError, StateReader, TrieAccount};
+use ethrex_types::{AccountInfo, SealedHeader, StateError, StateReader, TrieAccount, system};
 
 use crate::config::Caps;
 
@@ -58,6 +59,8 @@ pub(crate) struct Meter<'a> {
     nodes: &'a dyn NodeSource,
     root: B256,
     parent: u64,
+    /// Who is paid at the end of every transaction.
+    fee_recipient: Address,
     inner: Mutex<Inner>,
 }
 
@@ -84,12 +87,14 @@ impl<'a> Meter<'a> {
         state: &'a dyn StateReader,
         nodes: &'a dyn NodeSource,
         parent: &SealedHeader,
+        fee_recipient: Address,
     ) -> Self {
         Self {
             state,
             nodes,
             root: parent.state_root,
             parent: parent.number,
+            fee_recipient,
             inner: Mutex::default(),
         }
     }
@@ -121,6 +126,9 @@ impl<'a> Meter<'a> {
 
     fn trie_account(&self, address: Address) -> Result<Option<TrieAccount>, StateError> {
         let mut inner = self.inner();
+        if address != self.fee_recipient {
+            inner.refuse_requests(address)?;
+        }
         if let Some(account) = inner.accounts.get(&address) {
             return Ok(*account);
         }
@@ -139,11 +147,24 @@ impl Inner {
     fn count(&mut self, more: Usage) -> Result<(), StateError> {
         let Some(caps) = &self.counting else { return Ok(()) };
         if !more.within(caps) {
-            self.tripped = true;
-            return Err(StateError::Backend(Arc::new(Tripped)));
+            return Err(self.trip());
         }
         self.used = more;
         Ok(())
+    }
+
+    fn trip(&mut self) -> StateError {
+        self.tripped = true;
+        StateError::Backend(Arc::new(Tripped))
+    }
+
+    /// Ends a transaction that turns to a contract that gathers requests. A rollup has nobody to ask, and the system calls that empty their
+    /// queues are not counted.
+    fn refuse_requests(&mut self, address: Address) -> Result<(), StateError> {
+        let gathers = system::CONTRACTS
+            .iter()
+            .any(|contract| contract.requests && contract.address == address);
+        if self.counting.is_some() && gathers { Err(self.trip()) } else { Ok(()) }
     }
 
     /// One more account or slot is about to be read. It counts with its path.
@@ -174,6 +195,7 @@ impl StateReader for Meter<'_> {
     fn storage(&self, address: Address, slot: B256) -> Result<U256, StateError> {
         let account = self.trie_account(address)?;
         let mut inner = self.inner();
+        inner.refuse_requests(address)?;
         if let Some(value) = inner.slots.get(&(address, slot)) {
             return Ok(*value);
         }

@@ -21,7 +21,7 @@ fn refused(result: Result<u64, RunError<NotIncluded>>) -> u64 {
 }
 
 fn limits(items: usize, code_bytes: usize) -> Option<AccessLimits> {
-    Some(AccessLimits { items, code_bytes })
+    Some(AccessLimits { items, code_bytes, created_code: NO_LIMIT })
 }
 
 #[test]

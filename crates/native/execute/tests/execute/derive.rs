@@ -316,6 +316,47 @@ fn c13_hashes_of_old_blocks_count_as_the_headers_they_need() {
     assert_eq!(included(5), 0, "65 headers are more than a witness may hold");
 }
 
+#[test]
+fn r31_no_long_code_comes_into_being() {
+    let chain = grown();
+    let creating = |len: u64| {
+        // Init code that returns this many zeros.
+        let mut code = vec![0x62];
+        code.extend_from_slice(&len.to_be_bytes()[5..]);
+        code.extend_from_slice(&[0x5f, 0xf3]);
+        let tx = signed_for(CHAIN_ID, 3, |tx| {
+            tx.gas_limit = 58_000_000;
+            tx.to = TxKind::Create;
+            tx.input = code.into();
+        });
+        let (_, result) = derive_both(&chain, &attributes(&chain), &[], &raws(&[tx]));
+        result.included_count
+    };
+    assert_eq!(creating(24_576), 1);
+    assert_eq!(creating(24_577), 0, "Ethereum would take it, a derived block does not");
+}
+
+#[test]
+fn r32_nobody_fills_the_queues_that_system_calls_empty() {
+    let gathering = ethrex_types::system::CONTRACTS.iter().filter(|contract| contract.requests);
+    let chain = grown();
+    for contract in gathering.map(|contract| contract.address) {
+        let call = signed_for(CHAIN_ID, 3, |tx| tx.to = TxKind::Call(contract));
+        let (_, result) =
+            derive_both(&chain, &attributes(&chain), &[], &raws(&[call.clone(), transfer(1, 1)]));
+        assert_eq!((result.included_count, result.dropped_count), (0, 2));
+        // To be paid fees there stops nobody.
+        let attributes = Attributes { fee_recipient: contract, ..attributes(&chain) };
+        let (_, result) = derive_both(
+            &chain,
+            &attributes,
+            &raws(&[transfer(4, 0)]),
+            &raws(&[transfer(1, 1), call]),
+        );
+        assert_eq!((result.included_count, result.dropped_count), (2, 1));
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Posted {
     Transfer(u8, i8),

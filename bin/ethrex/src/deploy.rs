@@ -15,7 +15,8 @@ use url::Url;
 use crate::{
     cli::{account, endpoint, key, read_genesis, secret},
     error::ConfigError,
-    l2::FeeCapArgs,
+    l2::{FeeCapArgs, missing},
+    native::{self, NativeDeployArgs, NativeDeployment},
 };
 
 #[derive(Debug, Args)]
@@ -29,18 +30,19 @@ pub(crate) struct DeployArgs {
     #[arg(id = "private-key", long = "private-key", value_name = "PRIVATE_KEY", env = "ETHREX_DEPLOYER_L1_PRIVATE_KEY", hide_env_values = true, required = true, value_parser = secret, help_heading = "Deployer options")]
     key: Secret,
     /// Governance and security council of the Timelock, which owns OnChainProposer.
-    #[arg(id = "on-chain-proposer-owner", long = "on-chain-proposer-owner", value_name = "ADDRESS", env = "ETHREX_ON_CHAIN_PROPOSER_OWNER", required = true, value_parser = account, help_heading = "Deployer options")]
-    owner: Address,
+    #[arg(id = "on-chain-proposer-owner", long = "on-chain-proposer-owner", value_name = "ADDRESS", env = "ETHREX_ON_CHAIN_PROPOSER_OWNER", required_unless_present = "native-rollups", value_parser = account, help_heading = "Deployer options")]
+    owner: Option<Address>,
     /// Owner of CommonBridge.
-    #[arg(id = "bridge-owner", long = "bridge-owner", value_name = "ADDRESS", env = "ETHREX_BRIDGE_OWNER", required = true, value_parser = account, help_heading = "Deployer options")]
-    bridge_owner: Address,
+    #[arg(id = "bridge-owner", long = "bridge-owner", value_name = "ADDRESS", env = "ETHREX_BRIDGE_OWNER", required_unless_present = "native-rollups", value_parser = account, help_heading = "Deployer options")]
+    bridge_owner: Option<Address>,
     /// The account that commits batches. The default has a public key and is refused on public networks.
     #[arg(id = "committer.l1-address", long = "committer.l1-address", value_name = "ADDRESS", env = "ETHREX_DEPLOYER_COMMITTER_L1_ADDRESS", default_value_t = dev::DEPLOYER.address, value_parser = account, help_heading = "Deployer options")]
     committer: Address,
     /// The account that sends proofs. The default has a public key and is refused on public networks.
     #[arg(id = "proof-sender.l1-address", long = "proof-sender.l1-address", value_name = "ADDRESS", env = "ETHREX_DEPLOYER_PROOF_SENDER_L1_ADDRESS", default_value_t = dev::PROOF_SENDER.address, value_parser = account, help_heading = "Deployer options")]
     proof_sender: Address,
-    /// Genesis file of the L2. Default: the built-in one with chain id 65536999.
+    /// Genesis file of the L2. Default: the built-in one with chain id 65536999. With --native-rollups the file it is written
+    /// to, by default l2-genesis.json.
     #[arg(
         id = "genesis-l2-path",
         long = "genesis-l2-path",
@@ -87,11 +89,22 @@ pub(crate) struct DeployArgs {
         help_heading = "Deployer options"
     )]
     env_file: PathBuf,
+    #[command(flatten)]
+    native: NativeDeployArgs,
+}
+
+/// What `ethrex l2 deploy` deploys.
+#[derive(Debug)]
+pub(crate) enum Deployment {
+    /// A validity rollup.
+    Validity(Box<ValidityDeployment>),
+    /// A native rollup.
+    Native(Box<NativeDeployment>),
 }
 
 /// A deployment, and what follows it.
 #[derive(Debug)]
-pub(crate) struct Deployment {
+pub(crate) struct ValidityDeployment {
     endpoints: Vec<Url>,
     deployer: SigningKey,
     policy: Policy,
@@ -104,21 +117,60 @@ impl TryFrom<DeployArgs> for Deployment {
     type Error = ConfigError;
 
     fn try_from(args: DeployArgs) -> Result<Self, ConfigError> {
+        if args.native.enabled {
+            args.native().map(|deployment| Self::Native(Box::new(deployment)))
+        } else {
+            args.validity().map(|deployment| Self::Validity(Box::new(deployment)))
+        }
+    }
+}
+
+impl DeployArgs {
+    fn native(self) -> Result<NativeDeployment, ConfigError> {
+        if self.deposit_rich {
+            return Err(ConfigError::NotWithNative {
+                flag: "--deposit-rich",
+                env: "ETHREX_DEPLOYER_DEPOSIT_RICH",
+            });
+        }
+        let deployer = key("--private-key", &self.key)?;
+        let config = self.native.resolve(deployer.address(), self.salt())?;
+        Ok(NativeDeployment {
+            policy: self.caps.apply(&Policy::documented()),
+            genesis_file: self.genesis.unwrap_or_else(|| native::GENESIS_FILE.into()),
+            endpoints: self.urls,
+            env_file: self.env_file,
+            deployer,
+            config,
+        })
+    }
+
+    fn salt(&self) -> B256 {
+        if self.randomize { B256::random() } else { B256::ZERO }
+    }
+
+    fn validity(self) -> Result<ValidityDeployment, ConfigError> {
+        let args = self;
         let l2_genesis = match &args.genesis {
             Some(path) => read_genesis("--genesis-l2-path", path)?,
             None => embedded_l2_genesis(),
         };
-        Ok(Self {
+        let owner = args.owner.ok_or_else(|| {
+            missing("--on-chain-proposer-owner", "ETHREX_ON_CHAIN_PROPOSER_OWNER")
+        })?;
+        let bridge_owner =
+            args.bridge_owner.ok_or_else(|| missing("--bridge-owner", "ETHREX_BRIDGE_OWNER"))?;
+        Ok(ValidityDeployment {
             deployer: key("--private-key", &args.key)?,
             policy: args.caps.apply(&Policy::documented()),
             rich: args.rich()?,
             config: DeployConfig {
                 l1_chain_id: None,
                 l2_genesis,
-                salt: if args.randomize { B256::random() } else { B256::ZERO },
+                salt: args.salt(),
                 sequencers: vec![args.committer, args.proof_sender],
-                owner: args.owner,
-                bridge_owner: args.bridge_owner,
+                owner,
+                bridge_owner,
                 inclusion_max_wait: Duration::from_secs(args.inclusion_max_wait),
                 commit_hash: program_commit_hash(),
                 deposits: Vec::new(),
@@ -127,9 +179,7 @@ impl TryFrom<DeployArgs> for Deployment {
             env_file: args.env_file,
         })
     }
-}
 
-impl DeployArgs {
     fn rich(&self) -> Result<Vec<SigningKey>, ConfigError> {
         match &self.keys_file {
             Some(_) if !self.deposit_rich => Err(ConfigError::KeysWithoutDeposit),
@@ -150,7 +200,14 @@ pub(crate) fn program_commit_hash() -> B256 {
 }
 
 pub(crate) async fn run(deployment: Deployment) -> eyre::Result<()> {
-    let Deployment { endpoints, deployer, policy, config, rich, env_file } = deployment;
+    match deployment {
+        Deployment::Validity(deployment) => run_validity(*deployment).await,
+        Deployment::Native(deployment) => native::deploy(*deployment).await,
+    }
+}
+
+async fn run_validity(deployment: ValidityDeployment) -> eyre::Result<()> {
+    let ValidityDeployment { endpoints, deployer, policy, config, rich, env_file } = deployment;
     let l1 = Client::connect(&endpoints)?;
     let deployed = deploy_once(&l1, deployer, policy.clone(), config).await?;
     deployed.env.write(&env_file)?;

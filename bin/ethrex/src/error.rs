@@ -7,7 +7,7 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use ethrex_deploy::keys::KeyFileError;
+use ethrex_deploy::{keys::KeyFileError, native::NativeGenesisError};
 use ethrex_types::chain_spec::GenesisError;
 
 use crate::cli::MAX_GENESIS_BYTES;
@@ -29,6 +29,14 @@ pub(crate) enum ConfigError {
         "--dev starts and deploys to an L1 of its own, so it cannot be used with {flag}: leave out one of them (or unset {env})"
     )]
     NotWithDev { flag: &'static str, env: &'static str },
+    #[error(
+        "a native rollup has no use for {flag}: leave out it or --native-rollups (or unset {env})"
+    )]
+    NotWithNative { flag: &'static str, env: &'static str },
+    #[error("make the genesis of the rollup")]
+    NativeGenesis(#[from] NativeGenesisError),
+    #[error("--genesis-l1-path: its first block")]
+    FirstBlock(#[from] GenesisError),
     #[error("{flag} is not a private key: it must be 32 bytes in hex, and is not shown here")]
     BadKey { flag: &'static str },
     #[error(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ethrex_deploy::embedded_l1_genesis;
+use ethrex_deploy::{embedded_l1_genesis, native};
 use ethrex_node::config::{ChainConfig, L1DevConfig};
 
 use crate::{
@@ -28,6 +28,24 @@ pub(crate) struct L1Args {
         help_heading = "Node options"
     )]
     pub(crate) network: Option<PathBuf>,
+    /// A development chain that can verify native rollups: Amsterdam, EXECUTE and a gas limit of 100 million. Needs --dev.
+    #[arg(
+        id = "native-rollups",
+        long = "native-rollups",
+        env = "ETHREX_NATIVE_ROLLUPS",
+        conflicts_with = "network",
+        help_heading = "Development options"
+    )]
+    pub(crate) native: bool,
+    /// Compute the execution witness of each block as it comes, and keep those of the last 1024 for debug_executionWitness.
+    /// Without it a witness is made when it is asked for.
+    #[arg(
+        id = "precompute-witnesses",
+        long = "precompute-witnesses",
+        env = "ETHREX_PRECOMPUTE_WITNESSES",
+        help_heading = "Node options"
+    )]
+    pub(crate) precompute_witnesses: bool,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
@@ -55,6 +73,7 @@ impl TryFrom<L1Args> for L1DevConfig {
         }
         let genesis = match &args.network {
             Some(path) => read_genesis("--network", path)?,
+            None if args.native => native::l1_genesis(),
             None => embedded_l1_genesis(),
         };
         Ok(Self {
@@ -64,6 +83,7 @@ impl TryFrom<L1Args> for L1DevConfig {
                 mempool_size: args.mempool.size,
             },
             data: args.data.resolve(true)?,
+            precompute_witnesses: args.precompute_witnesses,
             metrics: args.metrics.resolve(),
             info_file: args.info_file,
         })
@@ -95,6 +115,20 @@ mod tests {
     fn without_dev_it_says_what_there_is() {
         let error = config("ethrex").unwrap_err();
         assert!(error.to_string().contains("ethrex --dev"));
+    }
+
+    #[test]
+    fn a_chain_for_native_rollups_has_execute() {
+        let genesis = config("ethrex --dev --native-rollups").unwrap().chain.genesis;
+        assert_eq!(genesis.config.amsterdam_time, Some(0));
+        assert_eq!(genesis.config.extra_fields["executeTime"], 0);
+        assert_eq!(genesis.gas_limit, 100_000_000);
+    }
+
+    #[test]
+    fn witnesses_may_be_computed_beforehand() {
+        assert!(!config("ethrex --dev").unwrap().precompute_witnesses);
+        assert!(config("ethrex --dev --precompute-witnesses").unwrap().precompute_witnesses);
     }
 
     #[test]

@@ -21,38 +21,49 @@ use crate::{
 };
 
 /// Default port of an L2's JSON-RPC server.
-const HTTP_PORT: u16 = 1729;
+pub(crate) const HTTP_PORT: u16 = 1729;
 /// Receives the priority fees of a development rollup.
 const DEV_COINBASE: Address = address!("0007a881CD95B1484fca47615B64803dad620C8d");
 /// The most gas one transaction may have (EIP-7825), and so a message from L1.
 const MAX_TX_GAS: u64 = 16_777_216;
 
 /// What `--dev` decides where no flag does.
-struct Preset {
-    watch: u64,
+pub(crate) struct Preset {
+    pub(crate) watch: u64,
     delay: u64,
-    block_time: u64,
+    pub(crate) block_time: u64,
     commit_time: u64,
     send_interval: u64,
-    fees: Policy,
+    /// Between two settlements of a native rollup.
+    pub(crate) advance: u64,
+    pub(crate) fees: Policy,
+}
+
+impl Preset {
+    /// What counts with and without `--dev`.
+    pub(crate) const fn of(dev: bool) -> &'static Self {
+        if dev { &DEVELOPMENT } else { &DOCUMENTED }
+    }
 }
 
 /// The documented defaults of a deployment.
-const DOCUMENTED: Preset = Preset {
+static DOCUMENTED: Preset = Preset {
     watch: 12_000,
     delay: 10,
     block_time: 5_000,
     commit_time: 60_000,
     send_interval: 5_000,
+    advance: 12_000,
     fees: Policy::documented(),
 };
 /// A development L1 mines at once and never reorganises.
-const DEVELOPMENT: Preset = Preset {
+static DEVELOPMENT: Preset = Preset {
     watch: 200,
     delay: 0,
     block_time: 1_000,
     commit_time: 5_000,
     send_interval: 1_000,
+    advance: 1_000,
     fees: Policy { max_in_flight: DEV_IN_FLIGHT, ..Policy::dev() },
 };
 /// Enough for all transactions of a development deployment to be sent at once.
@@ -153,7 +164,7 @@ impl L2Args {
     }
 
     fn settings(&self) -> Result<RollupSettings, ConfigError> {
-        let preset = if self.dev { DEVELOPMENT } else { DOCUMENTED };
+        let preset = Preset::of(self.dev);
         let genesis = match &self.network {
             Some(path) => read_genesis("--network", path)?,
             None => embedded_l2_genesis(),
@@ -163,8 +174,8 @@ impl L2Args {
             http: self.http.resolve(HTTP_PORT),
             mempool_size: self.mempool.size,
         };
-        let committer = self.committer(&preset)?;
-        let proofs = self.proofs(&preset)?;
+        let committer = self.committer(preset)?;
+        let proofs = self.proofs(preset)?;
         if committer.key.address() == proofs.key.address() {
             return Err(ConfigError::SameKey { account: committer.key.address() });
         }
@@ -178,7 +189,7 @@ impl L2Args {
                 max_step: self.watcher.max_step,
                 delay: self.watcher.delay.unwrap_or(preset.delay),
             },
-            sequencer: self.sequencer(&preset)?,
+            sequencer: self.sequencer(preset)?,
             committer,
             proofs,
             fees: self.eth.apply(&preset.fees)?,
@@ -253,7 +264,7 @@ impl L2Args {
     }
 
     /// The key of a flag. Only a development chain knows one by itself.
-    fn signer(
+    pub(crate) fn signer(
         &self,
         flag: &'static str,
         env: &'static str,
@@ -268,12 +279,12 @@ impl L2Args {
     }
 }
 
-const fn missing(flag: &'static str, env: &'static str) -> ConfigError {
+pub(crate) const fn missing(flag: &'static str, env: &'static str) -> ConfigError {
     ConfigError::Missing { flag, env }
 }
 
 /// Two servers cannot share a port; a free one is always another.
-fn distinct(
+pub(crate) fn distinct(
     first: &'static str,
     one: SocketAddr,
     second: &'static str,

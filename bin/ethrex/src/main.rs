@@ -5,6 +5,7 @@ mod deploy;
 mod error;
 mod l1;
 mod l2;
+mod native;
 mod prover;
 mod removedb;
 
@@ -26,6 +27,7 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::Subscriber
 use cli::{Cli, Command, LogArgs, LogColor};
 use l1::L1Args;
 use l2::{L2Command, L2Tool, Rollup};
+use native::Native;
 
 fn main() -> ExitCode {
     let Cli { command, l1, log } = Cli::parse();
@@ -52,6 +54,14 @@ fn run(command: Option<Command>, l1: L1Args) -> eyre::Result<()> {
 
 fn run_l2(L2Command { tool, node: args }: L2Command) -> eyre::Result<()> {
     match tool {
+        None if args.native.enabled => match args.try_into()? {
+            Native::On(config) => {
+                node(async |stop| Box::pin(ethrex_node::run_native(*config, stop)).await)
+            }
+            Native::Dev(config) => {
+                node(async |stop| Box::pin(ethrex_node::run_native_dev(*config, stop)).await)
+            }
+        },
         None => match args.try_into()? {
             Rollup::On(config) => {
                 node(async |stop| Box::pin(ethrex_node::run_rollup(*config, stop)).await)

@@ -257,15 +257,9 @@ pub(crate) async fn claim(
     let request = TransactionRequest::default().to(rollup).input(call.abi_encode().into());
     let sent = transact::send(l1, request, &args.tx).await?;
     let Some(receipt) = &sent.receipt else { return Ok(sent.report()) };
-    let claimed = event::<NativeRollup::Claimed>(receipt, rollup)
+    event::<NativeRollup::Claimed>(receipt, rollup)
         .ok_or_eyre("the transaction succeeded but claimed nothing")?;
-    let how = if claimed.success {
-        "claimed    "
-    } else {
-        // The receiver refused it, and can fetch it with `withdrawCredit`.
-        "credited   "
-    };
-    Ok(format!("{}\n{how} {}", sent.report(), args.amount))
+    Ok(format!("{}\nclaimed     {}", sent.report(), args.amount))
 }
 
 pub(crate) async fn force(args: &ForceArgs, rollup: Address, l1: &Endpoint) -> Result<String> {

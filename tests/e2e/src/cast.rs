@@ -14,6 +14,10 @@ use serde_json::Value;
 const SIGNED_FEES: [&str; 6] =
     ["--gas-limit", "500000", "--gas-price", "20000000000", "--priority-gas-price", "1000000000"];
 
+/// The same with gas for everything that is new at Amsterdam's prices.
+const HEAVY_FEES: [&str; 6] =
+    ["--gas-limit", "3000000", "--gas-price", "20000000000", "--priority-gas-price", "1000000000"];
+
 /// Runs cast against one RPC endpoint.
 #[derive(Debug, Clone)]
 pub struct Cast {
@@ -115,6 +119,19 @@ impl Cast {
         self.parse("mktx", &[&offline, &SIGNED_FEES[..], args].concat())
     }
 
+    /// As [`Self::sign`], with more gas than a plain step of the tests needs.
+    pub fn sign_heavy(
+        &self,
+        key: &B256,
+        chain: u64,
+        nonce: u64,
+        args: &[&str],
+    ) -> Result<Bytes, CastError> {
+        let (key, chain, nonce) = (key.to_string(), chain.to_string(), nonce.to_string());
+        let offline = ["--private-key", &key, "--chain", &chain, "--nonce", &nonce];
+        self.parse("mktx", &[&offline, &HEAVY_FEES[..], args].concat())
+    }
+
     /// Hands in a signed transaction. `Ok` is the node's word that it has it.
     pub fn publish(&self, raw: &Bytes) -> Result<B256, CastError> {
         self.rpc("eth_sendRawTransaction", &[&raw.to_string()])
@@ -130,9 +147,19 @@ impl Cast {
         self.rpc("eth_getTransactionReceipt", &[&hash.to_string()])
     }
 
+    /// Reads something from a contract, as cast prints it.
+    pub fn call_text(
+        &self,
+        to: Address,
+        signature: &str,
+        args: &[&str],
+    ) -> Result<String, CastError> {
+        self.run("call", &[&[&to.to_string(), signature], args].concat())
+    }
+
     /// Reads one number from a contract.
     pub fn call(&self, to: Address, signature: &str, args: &[&str]) -> Result<U256, CastError> {
-        let printed = self.run("call", &[&[&to.to_string(), signature], args].concat())?;
+        let printed = self.call_text(to, signature, args)?;
         // cast adds a short form in brackets to large numbers.
         let number = printed.split_whitespace().next().unwrap_or_default();
         number.parse().map_err(|_| output("call", &printed))

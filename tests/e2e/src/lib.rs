@@ -2,6 +2,7 @@
 
 mod anvil;
 mod cast;
+pub mod native;
 mod node;
 mod random;
 pub mod round_trip;

@@ -16,12 +16,13 @@ use crate::wait::{self, TooLate};
 use crate::{Cast, CastError, Tools};
 
 /// A start must answer by then, on a machine that does other things too.
-const START: Duration = Duration::from_secs(60);
+pub(crate) const START: Duration = Duration::from_secs(60);
 /// How much of a log is told when something goes wrong.
 const LOG_TAIL: usize = 4_000;
 
 /// Keys of the documented dev accounts.
-const COMMITTER_KEY: &str = "0x385c546456b6a603a1cfcaa9ec9494ba4832da08dd6bcf4de9a71e4a01b74924";
+pub(crate) const COMMITTER_KEY: &str =
+    "0x385c546456b6a603a1cfcaa9ec9494ba4832da08dd6bcf4de9a71e4a01b74924";
 const PROOF_SENDER_KEY: &str = "0x39725efee3fb28614de3bacaffe4cc4bd8c436257e2c8bb887c4b5c4be45e76d";
 const OWNER: &str = "0x4417092b70a3e5f10dc504d0947dd256b965fc62";
 /// Accounts that a dev node sends from or pays fees to: committer, proof sender, owner.
@@ -101,19 +102,19 @@ pub enum NodeError {
     Env(&'static str),
 }
 
-fn io(doing: &'static str) -> impl FnOnce(io::Error) -> NodeError {
+pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> NodeError {
     move |source| NodeError::Io { doing, source }
 }
 
 /// A process with its log; killed when dropped.
 #[derive(Debug)]
-struct Process {
+pub(crate) struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
-    fn start(
+    pub(crate) fn start(
         program: &Path,
         args: &[&str],
         env: &[(String, String)],
@@ -138,7 +139,7 @@ impl Process {
     }
 
     /// Fails with the log where the process has ended.
-    fn check(&mut self) -> Result<(), NodeError> {
+    pub(crate) fn check(&mut self) -> Result<(), NodeError> {
         match self.child.try_wait().map_err(io("look after the node"))? {
             Some(status) => Err(NodeError::Ended { status, log: self.tail() }),
             None => Ok(()),
@@ -146,7 +147,7 @@ impl Process {
     }
 
     /// Waits until `ready` gives something, or the process ends, or it takes too long.
-    fn until<T>(
+    pub(crate) fn until<T>(
         &mut self,
         what: &'static str,
         mut ready: impl FnMut() -> Option<T>,
@@ -172,8 +173,21 @@ impl Process {
         String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL)..]).into_owned()
     }
 
+    /// Waits until it ends by itself with success.
+    pub(crate) fn finish(&mut self) -> Result<(), NodeError> {
+        let status = self.child.wait().map_err(io("wait for a command"))?;
+        if status.success() { Ok(()) } else { Err(NodeError::Ended { status, log: self.tail() }) }
+    }
+
+    /// Asks it to end, as Ctrl-C does.
+    pub(crate) fn interrupt(&self) -> Result<(), NodeError> {
+        let mut kill = Command::new("kill");
+        let status = kill.args(["-INT", &self.child.id().to_string()]).status();
+        status.map(drop).map_err(io("interrupt the node"))
+    }
+
     /// `kill -9`, and wait until it is gone.
-    fn kill(&mut self) -> Result<(), NodeError> {
+    pub(crate) fn kill(&mut self) -> Result<(), NodeError> {
         self.child.kill().map_err(io("kill the node"))?;
         self.child.wait().map_err(io("wait for the node's end"))?;
         Ok(())
@@ -379,15 +393,8 @@ pub fn deploy(tools: &Tools, l1_rpc: &str, home: &Path) -> Result<Deployment, No
         &env_file.to_string_lossy(),
     ];
     let mut process = Process::start(&tools.ethrex, &args, &[], &log)?;
-    let status = process.child.wait().map_err(io("wait for the deployment"))?;
-    if !status.success() {
-        return Err(NodeError::Ended { status, log: process.tail() });
-    }
-    let text =
-        fs::read_to_string(&env_file).map_err(io("read the deployment's environment file"))?;
-    let lines = text.lines().filter_map(|line| line.split_once('='));
-    let env: Vec<_> =
-        lines.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
+    process.finish()?;
+    let env = read_env(&env_file)?;
     let address = |name: &'static str| {
         let value =
             env.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok());
@@ -396,6 +403,13 @@ pub fn deploy(tools: &Tools, l1_rpc: &str, home: &Path) -> Result<Deployment, No
     let bridge = address("ETHREX_WATCHER_BRIDGE_ADDRESS")?;
     let on_chain_proposer = address("ETHREX_COMMITTER_ON_CHAIN_PROPOSER_ADDRESS")?;
     Ok(Deployment { env, bridge, on_chain_proposer })
+}
+
+/// The variables of an environment file.
+pub(crate) fn read_env(path: &Path) -> Result<Vec<(String, String)>, NodeError> {
+    let text = fs::read_to_string(path).map_err(io("read the deployment's environment file"))?;
+    let lines = text.lines().filter_map(|line| line.split_once('='));
+    Ok(lines.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect())
 }
 
 /// `ethrex l2` and `ethrex l2 prover` over an L1 that runs already.
@@ -483,7 +497,7 @@ impl Layer2 {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> Result<u16, NodeError> {
+pub(crate) fn free_port() -> Result<u16, NodeError> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(io("find a free port"))?;
     Ok(listener.local_addr().map_err(io("find a free port"))?.port())
 }

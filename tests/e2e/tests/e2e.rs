@@ -1,5 +1,8 @@
 //! The whole round of money on the real binary, driven by cast and viem.
 
+#[path = "e2e/native.rs"]
+mod native;
+
 use std::process::Command;
 
 use alloy_primitives::{B256, U256, keccak256};

@@ -18,6 +18,7 @@ use crate::{
     cli::{DataArgs, HttpArgs, MempoolArgs, MetricsArgs, account, endpoint, secret},
     deploy::DeployArgs,
     error::ConfigError,
+    native::NativeArgs,
     prover::{COORDINATOR_PORT, ProverArgs},
     removedb::RemoveDbArgs,
 };
@@ -56,27 +57,29 @@ pub(crate) struct L2Args {
         env = "ETHREX_NETWORK",
         help_heading = "Node options"
     )]
-    pub(super) network: Option<PathBuf>,
+    pub(crate) network: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) data: DataArgs,
+    pub(crate) data: DataArgs,
     #[command(flatten)]
-    pub(super) mempool: MempoolArgs,
+    pub(crate) mempool: MempoolArgs,
     #[command(flatten)]
-    pub(super) metrics: MetricsArgs,
+    pub(crate) metrics: MetricsArgs,
     #[command(flatten)]
-    pub(super) http: HttpArgs,
+    pub(crate) http: HttpArgs,
     #[command(flatten)]
-    pub(super) dev_options: DevArgs,
+    pub(crate) dev_options: DevArgs,
     #[command(flatten)]
-    pub(super) eth: EthArgs,
+    pub(crate) eth: EthArgs,
     #[command(flatten)]
-    pub(super) watcher: WatcherArgs,
+    pub(crate) watcher: WatcherArgs,
     #[command(flatten)]
-    pub(super) producer: ProducerArgs,
+    pub(crate) producer: ProducerArgs,
     #[command(flatten)]
-    pub(super) committer: CommitterArgs,
+    pub(crate) committer: CommitterArgs,
     #[command(flatten)]
-    pub(super) coordinator: CoordinatorArgs,
+    pub(crate) coordinator: CoordinatorArgs,
+    #[command(flatten)]
+    pub(crate) native: NativeArgs,
     /// Do not show the terminal monitor. There is none yet: the node always prints plain lines.
     #[arg(
         id = "no-monitor",
@@ -89,13 +92,13 @@ pub(crate) struct L2Args {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Development options")]
-pub(super) struct DevArgs {
+pub(crate) struct DevArgs {
     /// Port of the development L1's HTTP RPC server; 0 = a free one. Needs --dev. Default: 8545.
     #[arg(id = "dev.l1-http-port", long = "dev.l1-http-port", value_name = "PORT")]
-    pub(super) l1_http_port: Option<u16>,
+    pub(crate) l1_http_port: Option<u16>,
     /// Write endpoints, addresses and accounts to this file as JSON once everything answers. Needs --dev.
     #[arg(id = "dev.info-file", long = "dev.info-file", value_name = "FILE")]
-    pub(super) info_file: Option<PathBuf>,
+    pub(crate) info_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -103,7 +106,7 @@ pub(super) struct DevArgs {
 pub(crate) struct EthArgs {
     /// RPC URLs of L1, tried in order. Not with --dev.
     #[arg(id = "eth.rpc-url", long = "eth.rpc-url", value_name = "RPC_URL", env = "ETHREX_ETH_RPC_URL", num_args = 1.., value_delimiter = ',', value_parser = endpoint)]
-    pub(super) urls: Vec<Url>,
+    pub(crate) urls: Vec<Url>,
     #[command(flatten)]
     pub(super) caps: FeeCapArgs,
     /// How many times longer each further wait is before a stuck L1 transaction is offered more for.
@@ -142,7 +145,7 @@ impl FeeCapArgs {
 }
 
 impl EthArgs {
-    pub(super) fn apply(&self, preset: &Policy) -> Result<Policy, ConfigError> {
+    pub(crate) fn apply(&self, preset: &Policy) -> Result<Policy, ConfigError> {
         let min = self.min_retry_delay.unwrap_or(preset.patience.as_secs());
         let max = self.max_retry_delay;
         if min > max {
@@ -159,16 +162,16 @@ impl EthArgs {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "L1 Watcher options")]
-pub(super) struct WatcherArgs {
+pub(crate) struct WatcherArgs {
     /// CommonBridge on L1. Not with --dev.
     #[arg(id = "l1.bridge-address", long = "l1.bridge-address", value_name = "ADDRESS", env = "ETHREX_WATCHER_BRIDGE_ADDRESS", value_parser = account)]
-    pub(super) bridge: Option<Address>,
+    pub(crate) bridge: Option<Address>,
     /// How often L1 is looked at, in milliseconds. Default: 12000, with --dev 200.
     #[arg(id = "watcher.watch-interval", long = "watcher.watch-interval", value_name = "UINT64", env = "ETHREX_WATCHER_WATCH_INTERVAL", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) interval: Option<u64>,
+    pub(crate) interval: Option<u64>,
     /// Most L1 blocks asked for at once.
     #[arg(id = "watcher.max-block-step", long = "watcher.max-block-step", value_name = "UINT64", env = "ETHREX_WATCHER_MAX_BLOCK_STEP", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) max_step: u64,
+    pub(crate) max_step: u64,
     /// Number of blocks the L1 watcher waits before trusting an L1 block. Default: 10, with --dev 0.
     #[arg(
         id = "watcher.block-delay",
@@ -176,19 +179,19 @@ pub(super) struct WatcherArgs {
         value_name = "UINT64",
         env = "ETHREX_WATCHER_BLOCK_DELAY"
     )]
-    pub(super) delay: Option<u64>,
+    pub(crate) delay: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Block producer options")]
-pub(super) struct ProducerArgs {
+pub(crate) struct ProducerArgs {
     /// How often the sequencer produces a block, in milliseconds; at least 1000, as timestamps count seconds.
     /// Default: 5000, with --dev 1000.
     #[arg(id = "block-producer.block-time", long = "block-producer.block-time", value_name = "UINT64", env = "ETHREX_BLOCK_PRODUCER_BLOCK_TIME", value_parser = clap::value_parser!(u64).range(1_000..))]
     pub(super) block_time: Option<u64>,
     /// Receives the priority fees of the L2.
     #[arg(id = "block-producer.coinbase-address", long = "block-producer.coinbase-address", value_name = "ADDRESS", env = "ETHREX_BLOCK_PRODUCER_COINBASE_ADDRESS", value_parser = account)]
-    pub(super) coinbase: Option<Address>,
+    pub(crate) coinbase: Option<Address>,
     /// Maximum gas limit for the L2 blocks.
     #[arg(
         id = "block-producer.block-gas-limit",
@@ -202,16 +205,16 @@ pub(super) struct ProducerArgs {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "L1 Committer options")]
-pub(super) struct CommitterArgs {
+pub(crate) struct CommitterArgs {
     /// Private key of a funded account that the sequencer uses to send commit txs to the L1.
     #[arg(id = "committer.l1-private-key", long = "committer.l1-private-key", value_name = "PRIVATE_KEY", env = "ETHREX_COMMITTER_L1_PRIVATE_KEY", hide_env_values = true, value_parser = secret)]
-    pub(super) key: Option<Secret>,
+    pub(crate) key: Option<Secret>,
     /// OnChainProposer on L1. Not with --dev.
     #[arg(id = "l1.on-chain-proposer-address", long = "l1.on-chain-proposer-address", value_name = "ADDRESS", env = "ETHREX_COMMITTER_ON_CHAIN_PROPOSER_ADDRESS", value_parser = account)]
-    pub(super) on_chain_proposer: Option<Address>,
+    pub(crate) on_chain_proposer: Option<Address>,
     /// Timelock on L1, which commit and verify txs are sent to. Not with --dev.
     #[arg(id = "l1.timelock-address", long = "l1.timelock-address", value_name = "ADDRESS", env = "ETHREX_TIMELOCK_ADDRESS", value_parser = account)]
-    pub(super) timelock: Option<Address>,
+    pub(crate) timelock: Option<Address>,
     /// How often the sequencer commits new blocks to the L1, in milliseconds. Default: 60000, with --dev 5000.
     #[arg(id = "committer.commit-time", long = "committer.commit-time", value_name = "UINT64", env = "ETHREX_COMMITTER_COMMIT_TIME", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) commit_time: Option<u64>,
@@ -230,11 +233,11 @@ pub(super) struct CommitterArgs {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Proof coordinator options")]
-pub(super) struct CoordinatorArgs {
+pub(crate) struct CoordinatorArgs {
     /// Private key of a funded account that the sequencer uses to send verify txs to the L1. Has to be a different
     /// account than --committer.l1-private-key.
     #[arg(id = "proof-coordinator.l1-private-key", long = "proof-coordinator.l1-private-key", value_name = "PRIVATE_KEY", env = "ETHREX_PROOF_COORDINATOR_L1_PRIVATE_KEY", hide_env_values = true, value_parser = secret)]
-    pub(super) key: Option<Secret>,
+    pub(crate) key: Option<Secret>,
     /// Address provers connect to. 0.0.0.0 lets other machines connect, which needs --proof-coordinator.secret.
     #[arg(id = "proof-coordinator.addr", long = "proof-coordinator.addr", value_name = "IP_ADDRESS", env = "ETHREX_PROOF_COORDINATOR_LISTEN_ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub(super) addr: IpAddr,

@@ -22,6 +22,9 @@ pub(crate) struct OpenChain {
     pub(crate) pool: Pool,
 }
 
+/// How a chain is opened: which witnesses it records.
+pub(crate) type Open = fn(ChainSpec, Arc<dyn Rules>, Storage) -> Result<Chain, ChainError>;
+
 /// Where a chain's database is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum At<'a> {
@@ -35,13 +38,14 @@ impl OpenChain {
     pub(crate) fn open(
         config: &ChainConfig,
         at: At<'_>,
-        rules: Arc<dyn Rules>,
-        open: fn(ChainSpec, Arc<dyn Rules>, Storage) -> Result<Chain, ChainError>,
+        rules: impl FnOnce(&ChainSpec) -> Result<Arc<dyn Rules>>,
+        open: Open,
         limits: impl FnOnce(PoolConfig) -> PoolConfig,
     ) -> Result<Self> {
         ethrex_types::crypto::install();
         let spec = ChainSpec::new(config.genesis.clone())?;
         check_genesis(&spec)?;
+        let rules = rules(&spec)?;
         let storage = match at {
             At::Disk(path) => Storage::open(path, &spec),
             At::Memory => Storage::memory(&spec),

@@ -12,7 +12,10 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use ethrex_deploy::DeployConfig;
+use ethrex_deploy::{
+    DeployConfig,
+    native::{NativeDeployConfig, NativeMode},
+};
 use ethrex_l1::{Contracts, Policy, SigningKey};
 pub use ethrex_prover::Secret;
 use ethrex_types::Genesis;
@@ -60,6 +63,12 @@ impl<'a> Layout<'a> {
         self.root.join("rollup.sqlite")
     }
 
+    /// The genesis of the L2 that `l2 --dev --native-rollups` has made, for other nodes of the same rollup.
+    #[must_use]
+    pub fn l2_genesis(&self) -> PathBuf {
+        self.root.join("l2-genesis.json")
+    }
+
     /// Where blocks that fail their own check are written to.
     #[must_use]
     pub fn reproducers(&self) -> PathBuf {
@@ -71,7 +80,7 @@ impl<'a> Layout<'a> {
     pub fn entries(&self) -> Vec<PathBuf> {
         let store = self.store();
         let beside = ["sqlite-wal", "sqlite-shm", "sqlite-journal"];
-        [self.chain(), self.dev_l1(), self.reproducers(), store.clone()]
+        [self.chain(), self.dev_l1(), self.l2_genesis(), self.reproducers(), store.clone()]
             .into_iter()
             .chain(beside.map(|extension| store.with_extension(extension)))
             .collect()
@@ -116,6 +125,8 @@ pub struct L1DevConfig {
     pub chain: ChainConfig,
     /// Where its data is.
     pub data: DataDir,
+    /// Whether each block is stored with its execution witness, for whoever asks for that of a recent block.
+    pub precompute_witnesses: bool,
     /// Prometheus metrics, where they are served.
     pub metrics: Option<SocketAddr>,
     /// Endpoints and accounts are written here as JSON once the node answers.
@@ -221,6 +232,68 @@ pub struct ProofConfig {
     pub timeout: Duration,
     /// Time between two looks for proofs to send.
     pub send_every: Duration,
+}
+
+/// `ethrex l2 --native-rollups`: a native rollup on an L1 that others run.
+#[derive(Debug, Clone)]
+pub struct NativeConfig {
+    /// JSON-RPC endpoints of L1, tried in order.
+    pub endpoints: Vec<Url>,
+    /// `NativeRollup` on L1.
+    pub rollup: Address,
+    /// The L1 block before which the contract did not exist.
+    pub start_block: u64,
+    /// Everything that does not depend on which L1 it is.
+    pub settings: NativeSettings,
+}
+
+/// `ethrex l2 --dev --native-rollups`: an L1 with EXECUTE, the contracts on it and a native rollup, in one process.
+#[derive(Debug, Clone)]
+pub struct NativeDevConfig {
+    /// The L1. Its data is beside that of the rollup.
+    pub l1: ChainConfig,
+    /// What is deployed on it.
+    pub deploy: NativeDeployConfig,
+    /// Signs the deployment.
+    pub deployer: SigningKey,
+    /// The rollup.
+    pub settings: NativeSettings,
+    /// Endpoints, addresses and accounts are written here as JSON once everything answers.
+    pub info_file: Option<PathBuf>,
+}
+
+/// A native rollup, but for its L1.
+#[derive(Debug, Clone)]
+pub struct NativeSettings {
+    /// The L2 chain.
+    pub chain: ChainConfig,
+    /// Where its data is.
+    pub data: DataDir,
+    /// Prometheus metrics, where they are served.
+    pub metrics: Option<SocketAddr>,
+    /// How L1 is followed.
+    pub watcher: WatcherConfig,
+    /// How the contract must settle; `None` = as it says.
+    pub mode: Option<NativeMode>,
+    /// Whether this node makes blocks; `None` = it follows L1 alone.
+    pub sequence: Option<NativeSequencing>,
+    /// Signs what settles blocks on L1; `None` = this node settles nothing.
+    pub settler: Option<SigningKey>,
+    /// Time between two settlements.
+    pub settle_every: Duration,
+    /// Signs challenges; `None` = this node disputes nothing. It may be the settler's key.
+    pub challenger: Option<SigningKey>,
+    /// What L1 transactions may cost, and when to offer more.
+    pub fees: Policy,
+}
+
+/// How blocks of a native rollup are made.
+#[derive(Debug, Clone)]
+pub struct NativeSequencing {
+    /// Signs what opens a block's view of L1 and delivers messages, on L2.
+    pub relayer: SigningKey,
+    /// Time between two blocks.
+    pub block_time: Duration,
 }
 
 /// `ethrex l2 prover`.

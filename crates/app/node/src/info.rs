@@ -1,9 +1,16 @@
 //! What a development node tells whoever starts it: one screen for people, one JSON file for programs.
 
-use std::{fmt::Write as _, net::SocketAddr, path::Path};
+use std::{
+    fmt::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use alloy_primitives::{Address, B256};
-use ethrex_deploy::dev::RICH;
+use ethrex_deploy::{
+    dev::RICH,
+    native::{NativeContracts, NativeMode},
+};
 use ethrex_l1::Contracts;
 use ethrex_types::ChainSpec;
 use eyre::{Context, Result};
@@ -27,9 +34,12 @@ pub struct Info {
     pub beacon: String,
     /// Chain id of the L1.
     pub chain_id_l1: u64,
-    /// The rollup on it.
+    /// The validity rollup on it.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub rollup: Option<RollupInfo>,
+    /// The native rollup on it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub native: Option<NativeInfo>,
     /// Accounts with funds on every chain listed here.
     pub rich_accounts: Vec<RichAccount>,
 }
@@ -71,6 +81,47 @@ impl RollupInfo {
     }
 }
 
+/// Endpoints and addresses of a native rollup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NativeInfo {
+    /// JSON-RPC of the L2.
+    pub l2_rpc: String,
+    /// Chain id of the L2.
+    pub chain_id_l2: u64,
+    /// `NativeRollup` on L1.
+    pub native_rollup: Address,
+    /// `TokenBridge` on L1.
+    pub token_bridge: Address,
+    /// How blocks come to count: `inline` or `optimistic`.
+    pub mode: &'static str,
+    /// The genesis file of the L2, which other nodes of it need. Absent where everything is in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l2_genesis: Option<PathBuf>,
+}
+
+impl NativeInfo {
+    /// Of a native rollup that answers at this address.
+    #[must_use]
+    pub fn new(
+        l2: SocketAddr,
+        spec: &ChainSpec,
+        contracts: &NativeContracts,
+        mode: NativeMode,
+    ) -> Self {
+        Self {
+            l2_rpc: format!("http://{l2}"),
+            chain_id_l2: spec.chain_id(),
+            native_rollup: contracts.rollup,
+            token_bridge: contracts.token_bridge,
+            mode: match mode {
+                NativeMode::Inline => "inline",
+                NativeMode::Optimistic => "optimistic",
+            },
+            l2_genesis: None,
+        }
+    }
+}
+
 impl Info {
     /// Of a development L1 that answers at `address`.
     #[must_use]
@@ -84,6 +135,7 @@ impl Info {
             l1_rpc: url,
             chain_id_l1: spec.chain_id(),
             rollup: None,
+            native: None,
             rich_accounts: RICH
                 .iter()
                 .filter(|rich| funded(&rich.address))
@@ -128,6 +180,19 @@ impl Info {
             line(&mut out, "OnChainProposer", &rollup.on_chain_proposer.to_string());
             line(&mut out, "Timelock", &rollup.timelock.to_string());
         }
+        if let Some(native) = &self.native {
+            line(
+                &mut out,
+                "L2 RPC",
+                &format!("{} (chain id {})", native.l2_rpc, native.chain_id_l2),
+            );
+            let rollup = format!("{} ({} settlement)", native.native_rollup, native.mode);
+            line(&mut out, "NativeRollup", &rollup);
+            line(&mut out, "TokenBridge", &native.token_bridge.to_string());
+            if let Some(genesis) = &native.l2_genesis {
+                line(&mut out, "L2 genesis", &genesis.display().to_string());
+            }
+        }
         out.push_str("\n  Funded accounts (their keys are public: never use them elsewhere)\n");
         for rich in &self.rich_accounts {
             let _ = writeln!(out, "    {}  {}", rich.address, rich.private_key);
@@ -138,6 +203,18 @@ impl Info {
 
     fn next_steps(&self) -> String {
         let Some(rich) = self.rich_accounts.first() else { return String::new() };
+        if let Some(native) = &self.native {
+            return format!(
+                "\n  L1 executes every block that counts: anybody may post, settle, force and claim.\n\
+                 \n  Next: deposit   rex l2 deposit 1000000000000000000 --l1-rpc-url {l1} --rpc-url {l2} -k {key}\
+                 \n        transfer  cast send --rpc-url {l2} --private-key {key} --value 1ether 0x…\
+                 \n        withdraw  rex l2 withdraw 1000000000000000000 --rpc-url {l2} -k {key}\
+                 \n        claim     rex l2 claim 1000000000000000000 0x… --wait 60 --l1-rpc-url {l1} --rpc-url {l2} -k {key}\n",
+                l1 = self.l1_rpc,
+                l2 = native.l2_rpc,
+                key = rich.private_key,
+            );
+        }
         match &self.rollup {
             None => format!(
                 "\n  Next: cast send --rpc-url {} --private-key {} --value 1ether 0x…\n",
@@ -195,6 +272,23 @@ mod tests {
         assert_eq!(json["chain_id_l1"], 9);
         assert_eq!(json["chain_id_l2"], 65_536_999);
         assert_eq!(json["rich_accounts"].as_array().unwrap().len(), 10);
+    }
+
+    #[test]
+    fn a_native_rollup_is_told_in_the_same_object() {
+        let spec = ChainSpec::new(ethrex_deploy::native::l1_genesis()).unwrap();
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let contracts = NativeContracts {
+            rollup: Address::repeat_byte(1),
+            token_bridge: Address::repeat_byte(2),
+        };
+        let native = NativeInfo::new(at(2), &spec, &contracts, NativeMode::Inline);
+        let info = Info { native: Some(native), ..Info::of_l1(at(1), &spec) };
+        let json = serde_json::to_value(&info).unwrap();
+        assert_eq!(json["l2_rpc"], "http://127.0.0.1:2");
+        assert_eq!(json["mode"], "inline");
+        assert!(json["native_rollup"].is_string() && json.get("bridge").is_none());
+        assert!(info.screen().contains("rex l2 claim"), "{}", info.screen());
     }
 
     #[test]

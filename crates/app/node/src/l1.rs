@@ -4,12 +4,14 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use alloy_primitives::Address;
 use ethrex_chain::Chain;
+use ethrex_execute::{ExecuteConfig, WithExecute};
 use ethrex_rpc::{Server, beacon, modules};
-use ethrex_stf::Ethereum;
+use ethrex_stf::{Ethereum, Rules};
+use ethrex_types::ChainSpec;
 use eyre::Result;
 
 use crate::{
-    chain::{At, OpenChain, folder, serve, server_config},
+    chain::{At, Open, OpenChain, folder, serve, server_config},
     config::{ChainConfig, DEV_L1_BLOCK_TIME, DataDir, L1DevConfig, Layout},
     dev::{self, DevTimer},
     info::{self, Info},
@@ -27,14 +29,17 @@ pub(crate) struct DevL1 {
     pub(crate) open: OpenChain,
 }
 
-/// Opens a development L1, starts its timer and its server.
+/// Opens a development L1 of which nobody wants witnesses, starts its timer and its server.
 pub(crate) async fn start_dev_l1(
     config: &ChainConfig,
     at: At<'_>,
     tasks: &mut Tasks,
 ) -> Result<DevL1> {
-    let open =
-        OpenChain::open(config, at, Arc::new(Ethereum), Chain::open_unwitnessed, |limits| limits)?;
+    start(config, at, Chain::open_unwitnessed, tasks).await
+}
+
+async fn start(config: &ChainConfig, at: At<'_>, open: Open, tasks: &mut Tasks) -> Result<DevL1> {
+    let open = OpenChain::open(config, at, rules, open, |limits| limits)?;
     let context = open.rpc_context();
     let server = Server::new(server_config(&config.http))
         .add(modules(&context))?
@@ -46,6 +51,14 @@ pub(crate) async fn start_dev_l1(
     Ok(DevL1 { address, open })
 }
 
+/// The rules of an L1: Ethereum's, with EXECUTE where its genesis has a time for it.
+pub(crate) fn rules(spec: &ChainSpec) -> Result<Arc<dyn Rules>> {
+    Ok(match ExecuteConfig::from_genesis(spec.genesis())? {
+        Some(config) => Arc::new(WithExecute::new(spec, config)?),
+        None => Arc::new(Ethereum),
+    })
+}
+
 /// Runs a development L1 until `shutdown`.
 ///
 /// # Errors
@@ -55,17 +68,23 @@ pub async fn run_l1_dev(config: L1DevConfig, shutdown: impl Future<Output = ()>)
     if let Some(listen) = config.metrics {
         telemetry::serve_metrics(&mut tasks, listen).await?;
     }
+    let open: Open = if config.precompute_witnesses {
+        Chain::open_precomputing
+    } else {
+        Chain::open_unwitnessed
+    };
     let temporary;
     let l1 = match &config.data {
-        DataDir::Memory => start_dev_l1(&config.chain, At::Memory, &mut tasks).await?,
+        DataDir::Memory => start(&config.chain, At::Memory, open, &mut tasks).await?,
         DataDir::At(root) => {
             folder(root)?;
-            start_dev_l1(&config.chain, At::Disk(&Layout::new(root).chain()), &mut tasks).await?
+            let path = Layout::new(root).chain();
+            start(&config.chain, At::Disk(&path), open, &mut tasks).await?
         }
         DataDir::Temporary => {
             temporary = tempfile::tempdir()?;
             let path = Layout::new(temporary.path()).chain();
-            start_dev_l1(&config.chain, At::Disk(&path), &mut tasks).await?
+            start(&config.chain, At::Disk(&path), open, &mut tasks).await?
         }
     };
     let info = Info::of_l1(l1.address, l1.open.chain.spec());

@@ -3,13 +3,7 @@
 //! The L2 starts at once and never waits for L1. What settles it (messages, batches, proofs) starts when L1 has answered and
 //! the contracts there are found to be those of this rollup.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use ethrex_batcher::{Batcher, BatcherConfig, BatcherParts, CanonicalBlocks};
 use ethrex_chain::Chain;
@@ -25,12 +19,12 @@ use ethrex_sequencer::{CheckOutcome, Checker, Inbox, Sequencer, SequencerConfig,
 use ethrex_store::Store;
 use ethrex_txpool::PoolConfig;
 use eyre::{Result, ensure};
-use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    chain::{At, OpenChain, folder, serve, server_config},
-    config::{DataDir, DevConfig, Layout, RollupConfig, RollupSettings},
+    chain::{OpenChain, serve, server_config},
+    config::{DevConfig, RollupConfig, RollupSettings},
+    data::{Data, at},
     info::{self, Info, RollupInfo},
     l1::start_dev_l1,
     link::{Checked, Link},
@@ -123,38 +117,6 @@ async fn start(config: RollupConfig, tasks: &mut Tasks) -> Result<Data> {
     Ok(data)
 }
 
-/// Where a node's files are. A temporary folder goes with it.
-#[derive(Debug)]
-struct Data {
-    root: Option<PathBuf>,
-    _temporary: Option<TempDir>,
-}
-
-impl Data {
-    fn open(data: &DataDir) -> Result<Self> {
-        Ok(match data {
-            DataDir::Memory => Self { root: None, _temporary: None },
-            DataDir::At(root) => {
-                folder(root)?;
-                Self { root: Some(root.clone()), _temporary: None }
-            }
-            DataDir::Temporary => {
-                let temporary = tempfile::Builder::new().prefix("ethrex-").tempdir()?;
-                Self { root: Some(temporary.path().to_owned()), _temporary: Some(temporary) }
-            }
-        })
-    }
-
-    /// A path of the layout, unless everything is in memory.
-    fn path(&self, of: impl Fn(Layout<'_>) -> PathBuf) -> Option<PathBuf> {
-        self.root.as_deref().map(|root| of(Layout::new(root)))
-    }
-}
-
-fn at(path: Option<&Path>) -> At<'_> {
-    path.map_or(At::Memory, At::Disk)
-}
-
 /// The L2 chain and the rollup's store.
 struct OpenRollup {
     open: OpenChain,
@@ -170,8 +132,13 @@ impl OpenRollup {
             ..limits
         };
         let database = at(database.as_deref());
-        let open =
-            OpenChain::open(&settings.chain, database, Arc::new(Rollup), Chain::open, limits)?;
+        let open = OpenChain::open(
+            &settings.chain,
+            database,
+            |_| Ok(Arc::new(Rollup)),
+            Chain::open,
+            limits,
+        )?;
         let store = match data.path(|layout| layout.store()) {
             Some(path) => Store::open(&path)?,
             None => Store::memory()?,

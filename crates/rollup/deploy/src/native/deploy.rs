@@ -1,6 +1,6 @@
 //! Puts the contracts of a native rollup on L1, or finds them there.
 
-use alloy_primitives::{Address, B256, Bytes, U256, address};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_sol_types::{SolCall, SolConstructor};
 use ethrex_l1::{Client, L1Error, Policy, Purpose, Sender, SigningKey, TxRequest};
@@ -14,11 +14,13 @@ use crate::{
     deploy::{await_step, fit, funded, missing, settled, with_sender},
     env_file::EnvFile,
     error::DeployError,
-    plan::{self, Part, Step},
+    plan::{self, DETERMINISTIC_DEPLOYER, Part, Step},
 };
 
-/// The precompile that verifies blocks of a rollup.
-const EXECUTE: Address = address!("0000000000000000000000000000000000000101");
+/// A creation that succeeds where EXECUTE exists: the precompile refuses a single byte, and an empty account would take it.
+///
+/// `STATICCALL(gas: 50000, 0x0101, input: 1 byte) PUSH1 17 JUMPI | STOP | JUMPDEST REVERT`
+const PROBE: [u8; 21] = hex!("5f5f60015f6101016200c350fa601157005b5f5ffd");
 
 /// The creations, one after the other.
 #[derive(Debug)]
@@ -100,10 +102,11 @@ async fn check_l1(l1: &Client, genesis: Option<B256>) -> Result<(), DeployError>
     {
         return Err(DeployError::OtherL1 { expected, found: first.hash });
     }
-    // The precompile refuses what is no envelope; an empty account takes anything.
-    match l1.call(EXECUTE, Bytes::from_static(&[0])).await? {
-        Ok(_) => Err(DeployError::NoExecute),
-        Err(_) => Ok(()),
+    // Nothing is sent: the deterministic deployer is only asked what the creation would do.
+    let probe = [B256::ZERO.as_slice(), &PROBE].concat();
+    match l1.call(DETERMINISTIC_DEPLOYER, probe.into()).await? {
+        Ok(_) => Ok(()),
+        Err(_) => Err(DeployError::NoExecute),
     }
 }
 

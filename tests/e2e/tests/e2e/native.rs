@@ -1,0 +1,151 @@
+//! The round of money on a native rollup: with its sequencer, and without.
+
+use alloy_primitives::{Address, B256, U256, keccak256, utils::parse_ether};
+use ethrex_test_e2e::native::{Chains, Layer2, MESSENGER, Node, SEND, deploy};
+use ethrex_test_e2e::round_trip::{Account, COUNTER};
+use ethrex_test_e2e::{Cast, CastError, Receipt, Tools, wait};
+use serde_json::Value;
+
+use ethrex_test_e2e::round_trip::PATIENCE;
+
+/// Chain id of a deployment that names none.
+const CHAIN_ID: u64 = 80_790_001;
+
+fn ether(text: &str) -> U256 {
+    parse_ether(text).expect("a constant")
+}
+
+fn block(receipt: &Receipt) -> u64 {
+    receipt.block_number.to()
+}
+
+#[test]
+fn e2e_native_rollup_takes_money_round() {
+    let tools = Tools::find();
+    let mut node = Node::all(&tools, "inline").unwrap();
+    let cast = |rpc: &str| Cast::new(tools.cast.clone(), rpc);
+    let chains = Chains {
+        l1: cast(&node.info.l1_rpc),
+        l2: cast(node.info.l2_rpc.as_ref().unwrap()),
+        rollup: node.info.native_rollup.unwrap(),
+    };
+    let who = node.account(1);
+    round(&chains, &who);
+    node.check().unwrap();
+    node.interrupt().unwrap();
+}
+
+/// The whole round for one account, every step checked.
+fn round(chains: &Chains, who: &Account) {
+    let before = chains.l2.balance(who.address).unwrap();
+    let deposit = chains.deposit(who, who.address, ether("5")).unwrap();
+    chains.credited(who.address, before + ether("5")).unwrap();
+
+    let friend = Address::repeat_byte(0xf1);
+    let value = ether("0.25").to_string();
+    chains.l2.send(&who.key, &[&friend.to_string(), "--value", &value]).unwrap();
+    assert_eq!(chains.l2.balance(friend).unwrap(), ether("0.25"), "the friend got what was sent");
+
+    let created = chains.l2.send(&who.key, &["--create", COUNTER]).unwrap();
+    let counter = created.contract_address.unwrap();
+    chains.l2.send(&who.key, &[&counter.to_string()]).unwrap();
+    let counted = chains.l2.call_raw(counter, "0x01").unwrap();
+    assert_eq!(counted, U256::from(1), "the contract counted the call");
+
+    let amount = ether("1.5");
+    let receiver = Address::repeat_byte(0xf2);
+    let asked_at = chains.l1.block_number().unwrap();
+    let withdrawal = chains.withdraw(who, receiver, amount).unwrap();
+    let proof = chains.claimable(withdrawal.transaction_hash).unwrap();
+    let settled_at = chains.l1.block_number().unwrap();
+    let claim = chains.claim(who, &proof).unwrap();
+    assert_eq!(chains.l1.balance(receiver).unwrap(), amount, "the claim paid the amount");
+    let again = chains.claim(who, &proof);
+    assert!(again.is_err(), "a claim pays once: {again:?}");
+    println!(
+        "L1 blocks: {} from deposit to claim with two transfers and a creation between, {} from withdrawal to settlement",
+        block(&claim) - block(&deposit),
+        settled_at - asked_at,
+    );
+}
+
+#[test]
+fn e2e_native_rollup_needs_no_sequencer() {
+    let tools = Tools::find();
+    let mut l1 = Node::l1(&tools).unwrap();
+    let l1_rpc = l1.info.l1_rpc.clone();
+    let times = ["--native-rollups.forced-delay", "5", "--native-rollups.sequencer-timeout", "15"];
+    let deployment = deploy(&tools, &l1_rpc, &times).unwrap();
+    let sequencer = Layer2::sequence(&tools, &l1_rpc, &deployment).unwrap();
+    let chains = Chains {
+        l1: Cast::new(tools.cast.clone(), &l1_rpc),
+        l2: sequencer.l2(),
+        rollup: deployment.rollup,
+    };
+
+    // While the sequencer lives, the user gets ether on L2, and L1 settles it.
+    let (user, stranger) = (l1.account(1), l1.account(4));
+    chains.deposit(&user, user.address, ether("5")).unwrap();
+    chains.credited(user.address, ether("5")).unwrap();
+    let credited_in = chains.l2.block_number().unwrap();
+    wait::until("L1 settles the deposit", PATIENCE, || {
+        Ok::<_, CastError>((chains.settled()? >= credited_in).then_some(()))
+    })
+    .unwrap();
+    sequencer.kill().unwrap();
+
+    // The user signs a withdrawal; a stranger forces it, settles it and claims it for the user.
+    let receiver = Address::repeat_byte(0xf3);
+    let amount = ether("1.5");
+    let args = [
+        &MESSENGER.to_string(),
+        SEND,
+        &receiver.to_string(),
+        "0",
+        "100000",
+        "0x",
+        "--value",
+        &amount.to_string(),
+    ]
+    .map(|arg| arg.to_owned());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let raw = chains.l1.sign_heavy(&user.key, CHAIN_ID, 0, &args).unwrap();
+    let forced = force(&chains, &stranger, &raw.to_string());
+
+    let mut follower = Layer2::follow(&tools, &l1_rpc, &deployment, &stranger.key).unwrap();
+    let chains = Chains { l2: follower.l2(), ..chains };
+    let withdrawal = keccak256(&raw);
+    let mined = wait::until("the forced transaction is executed", PATIENCE, || {
+        chains.l2.receipt(withdrawal)
+    })
+    .unwrap();
+    assert_eq!(mined.status.to::<u64>(), 1, "the forced withdrawal worked");
+    let proof = chains.claimable(withdrawal).unwrap();
+    let claim = chains.claim(&stranger, &proof).unwrap();
+    assert_eq!(chains.l1.balance(receiver).unwrap(), amount, "the user was paid");
+    println!("L1 blocks from forcing to claim: {}", block(&claim) - block(&forced));
+    follower.check().unwrap();
+    l1.check().unwrap();
+
+    // A second stranger, with nothing but L1, arrives at the same chain.
+    let other = Layer2::follow(&tools, &l1_rpc, &deployment, &l1.account(5).key).unwrap();
+    let number = format!("{:#x}", mined.block_number);
+    let same = wait::until("another follower has the block", PATIENCE, || {
+        let block: Value = other.l2().rpc("eth_getBlockByNumber", &[&number, "false"])?;
+        Ok::<_, CastError>(block["hash"].as_str().map(str::to_owned))
+    })
+    .unwrap();
+    let block: Value = chains.l2.rpc("eth_getBlockByNumber", &[&number, "false"]).unwrap();
+    assert_eq!(block["hash"], same, "both followers have the same block");
+    assert_ne!(same.parse::<B256>().unwrap(), B256::ZERO);
+}
+
+/// Queues a signed L2 transaction on L1.
+fn force(chains: &Chains, by: &Account, raw: &str) -> Receipt {
+    /// Wei for each byte, and the least number of bytes that is paid for.
+    const FEE: (u64, usize) = (10_000_000_000, 256);
+    let bytes = (raw.len() / 2 - 1).max(FEE.1);
+    let fee = (U256::from(FEE.0) * U256::from(bytes)).to_string();
+    let call = [&chains.rollup.to_string(), "forceTx(bytes)", raw, "--value", &fee];
+    chains.l1.send(&by.key, &call).unwrap()
+}

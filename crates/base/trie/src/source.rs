@@ -9,6 +9,12 @@ use alloy_primitives::{
 use ethrex_types::StateError;
 use nybbles::Nibbles;
 
+use crate::is_canonical_node;
+
+/// Nodes from which on looking at each of them is worth more than one thread.
+#[cfg(feature = "parallel")]
+const PARALLEL_FROM: usize = 512;
+
 /// Hands out encoded trie nodes.
 ///
 /// A node is named twice. Stores that keep one version of each trie look it up by `owner` and `path`; witnesses, which
@@ -43,10 +49,32 @@ pub struct HashedNodes {
 }
 
 impl FromIterator<Bytes> for HashedNodes {
-    /// Hashes every node, so that no entry can pass for another.
+    /// Hashes every node, so that no entry can pass for another. Large witnesses are hashed on all cores where the feature
+    /// `parallel` is on.
     fn from_iter<I: IntoIterator<Item = Bytes>>(nodes: I) -> Self {
-        Self { nodes: nodes.into_iter().map(|node| (keccak256(&node), node)).collect() }
+        Self { nodes: hash_all(nodes.into_iter().collect()).into_iter().collect() }
     }
+}
+
+/// The position of the first of these that is no canonical node, see [`is_canonical_node`].
+#[must_use]
+pub fn first_not_canonical(nodes: &[Bytes]) -> Option<usize> {
+    #[cfg(feature = "parallel")]
+    if nodes.len() >= PARALLEL_FROM {
+        use rayon::prelude::*;
+        return nodes.par_iter().position_first(|node| !is_canonical_node(node));
+    }
+    nodes.iter().position(|node| !is_canonical_node(node))
+}
+
+fn hash_all(nodes: Vec<Bytes>) -> Vec<(B256, Bytes)> {
+    let hash = |node: Bytes| (keccak256(&node), node);
+    #[cfg(feature = "parallel")]
+    if nodes.len() >= PARALLEL_FROM {
+        use rayon::prelude::*;
+        return nodes.into_par_iter().map(hash).collect();
+    }
+    nodes.into_iter().map(hash).collect()
 }
 
 impl HashedNodes {

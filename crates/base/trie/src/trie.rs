@@ -25,6 +25,8 @@ pub struct Trie<'s> {
     removed: Vec<Nibbles>,
     /// The nodes between the root and where the current operation stands; kept to reuse its memory.
     trail: Vec<u32>,
+    /// Every node that was loaded, where somebody wants to know.
+    seen: Option<Vec<Bytes>>,
 }
 
 /// What stands in a child position.
@@ -78,6 +80,7 @@ impl<'s> Trie<'s> {
             hashes: vec![],
             removed: vec![],
             trail: vec![],
+            seen: None,
         };
         if root != EMPTY_ROOT_HASH {
             trie.root = trie.blind(root);
@@ -341,7 +344,20 @@ impl<'s> Trie<'s> {
         slot.reference = Some(RlpNode::word_rlp(&hash));
         slot.stored = true;
         self.set_link(place, Link::Loaded(id));
+        if let Some(seen) = &mut self.seen {
+            seen.push(rlp);
+        }
         Ok(Some(id))
+    }
+
+    /// Remembers from now on which nodes are loaded. Each is loaded once, however many paths lead through it.
+    pub(crate) fn remember(&mut self) {
+        self.seen.get_or_insert_default();
+    }
+
+    /// The nodes that were loaded since [`Self::remember`].
+    pub(crate) fn take_seen(&mut self) -> Vec<Bytes> {
+        self.seen.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Adds an unchanged node and the nodes inlined in it.

@@ -9,7 +9,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::Decodable;
 use alloy_trie::nodes::TrieNode;
 use ethrex_trie::{
-    EMPTY_ROOT, HashedNodes, Nibbles, NodeSource, Recorder, StateUpdate, prove, update_state,
+    EMPTY_ROOT, HashedNodes, Nibbles, NodeSource, Recorder, StateUpdate, first_not_canonical,
+    prove, update_state,
 };
 use ethrex_types::{AccountDiff, AccountInfo, StateDiff, StateError};
 use proptest::prelude::*;
@@ -198,6 +199,22 @@ fn w07_deletions_in_one_branch_and_up_to_the_root() {
     check(&before, &slots(&[(a[0], 0), (a[1], 0), (a[2], 0)]));
     check(&before, &slots(&[(a[0], 0), (a[1], 0), (a[2], 0), (b, 0)]));
     check(&before, &slots(&[(a[0], 0), (a[1], 2), (b, 0)]));
+}
+
+#[test]
+fn many_nodes_are_judged_and_hashed_like_few() {
+    let slots: Slots = (0..3_000).map(|number| (slot(number), value(1))).collect();
+    let (_, storage, nodes) = built(&slots);
+    let mut nodes: Vec<Bytes> = nodes.0.into_values().collect();
+    assert!(nodes.len() > 3_000);
+    assert_eq!(first_not_canonical(&nodes), None);
+    let hashed: HashedNodes = nodes.iter().cloned().collect();
+    assert!(nodes.iter().all(|node| hashed.get(&keccak256(node)) == Some(node)));
+    assert!(hashed.get(&storage).is_some());
+    for at in [2_999, 1_700, 40] {
+        nodes[at] = Bytes::from_static(&[0x80]);
+        assert_eq!(first_not_canonical(&nodes), Some(at));
+    }
 }
 
 /// Storage tries are worked on by as many threads as there are; what is read may not depend on it. Each account by itself

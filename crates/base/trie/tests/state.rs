@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use alloy_trie::root::{state_root_unhashed, storage_root_unhashed};
 use ethrex_trie::{
-    EMPTY_ROOT, HashedNodes, Nibbles, NodeSource, Recorder, Trie, TrieUpdates, prove, read_account,
-    read_slot, state_root_of, update_state, verify_proof,
+    EMPTY_ROOT, HashedNodes, Nibbles, NodeSource, Reads, Recorder, Trie, TrieUpdates, prove,
+    read_account, read_slot, state_root_of, update_state, update_state_recorded, verify_proof,
 };
 use ethrex_types::{AccountDiff, AccountInfo, StateDiff, StateError, TrieAccount};
 use proptest::prelude::*;
@@ -116,6 +116,23 @@ proptest! {
 
             let witness: HashedNodes = recorder.into_nodes().into_iter().collect();
             prop_assert_eq!(&update_state(&witness, root, diff).unwrap(), &update);
+
+            let reads: Reads = (0..10).step_by(2).map(|n| {
+                (Address::with_last_byte(n), (0..12u64).step_by(3).map(|slot| B256::from(U256::from(slot))).collect())
+            }).collect();
+            let recorder = Recorder::new(&store);
+            for (address, slots) in &reads {
+                let Some(account) = read_account(&recorder, root, *address).unwrap() else { continue };
+                for slot in slots {
+                    read_slot(&recorder, account.storage_root, *address, *slot).unwrap();
+                }
+            }
+            update_state(&recorder, root, diff).unwrap();
+            let mut expected = recorder.into_nodes();
+            expected.sort_unstable();
+            let (recorded, nodes) = update_state_recorded(&store, root, &reads, diff).unwrap();
+            prop_assert_eq!(&recorded, &update);
+            prop_assert_eq!(nodes, expected, "what is recorded is what is read");
 
             root = update.root;
             apply(&mut store.0, update.nodes);

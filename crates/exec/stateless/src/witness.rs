@@ -7,7 +7,7 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
-use ethrex_trie::{HashedNodes, is_canonical_node, read_account, read_slot};
+use ethrex_trie::{HashedNodes, first_not_canonical, read_account, read_slot};
 use ethrex_types::{
     AccountInfo, Header, Missing, SealedHeader, StateError, StateReader, TrieAccount,
 };
@@ -129,7 +129,7 @@ impl Witness {
     ) -> Result<Self, WitnessError> {
         check_order("state", &witness.state)?;
         check_order("codes", &witness.codes)?;
-        if let Some(index) = witness.state.iter().position(|node| !is_canonical_node(node)) {
+        if let Some(index) = first_not_canonical(&witness.state) {
             return Err(WitnessError::Node(index));
         }
         Self::decode_linked(witness, parent)

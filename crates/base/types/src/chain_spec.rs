@@ -384,6 +384,38 @@ mod tests {
     }
 
     #[test]
+    fn amsterdam_follows_osaka_and_may_have_blob_parameters() {
+        let with = |osaka: Option<u64>, key: &str| {
+            spec(serde_json::json!({
+                "chainId": 7, "shanghaiTime": 0, "cancunTime": 0, "pragueTime": 0, "osakaTime": osaka, "amsterdamTime": 9,
+                "blobSchedule": { key: { "target": 14, "max": 21, "baseFeeUpdateFraction": 11_684_671 } },
+            }))
+        };
+        let order = GenesisError::ForkOrder { earlier: Fork::Osaka, later: Fork::Amsterdam };
+        assert_eq!(with(None, "amsterdam").unwrap_err(), order);
+        assert_eq!(with(Some(10), "amsterdam").unwrap_err(), order);
+        for key in ["amsterdam", "Amsterdam"] {
+            let chain = with(Some(3), key).unwrap();
+            let max = |time| chain.blob_params_at(time).map(|params| params.max_blob_count);
+            assert_eq!((max(8), max(9)), (Some(9), Some(21)), "{key}");
+            assert_eq!((chain.fork_at(1, 8), chain.fork_at(1, 9)), (Fork::Osaka, Fork::Amsterdam));
+        }
+    }
+
+    #[test]
+    fn a_genesis_at_amsterdam_has_an_empty_access_list_and_a_slot() {
+        let mut genesis = timed().genesis().clone();
+        genesis.config.amsterdam_time = Some(40);
+        genesis.timestamp = 40;
+        let header = ChainSpec::new(genesis.clone()).unwrap().genesis_header(B256::ZERO);
+        assert_eq!(header.block_access_list_hash, Some(keccak256([0xc0])));
+        assert_eq!(header.slot_number, Some(0));
+        genesis.slot_number = Some(5);
+        let header = ChainSpec::new(genesis).unwrap().genesis_header(B256::ZERO);
+        assert_eq!(header.slot_number, Some(5));
+    }
+
+    #[test]
     fn the_genesis_header_has_the_fields_of_its_fork() {
         let header = timed().genesis_header(B256::ZERO);
         assert!(header.withdrawals_root.is_some() && header.blob_gas_used.is_none());

@@ -132,7 +132,11 @@ fn what_is_built_is_what_is_executed() {
                 let who = usize::try_from(dice.roll(3)).unwrap();
                 let skipped = u64::from(dice.roll(9) == 0);
                 let tx = transaction(dice, PEOPLE[who], nonces[who] + skipped);
-                let limits = AccessLimits { items: builder.touched().items + 9, code_bytes: 400 };
+                let limits = AccessLimits {
+                    items: builder.touched().items + 9,
+                    code_bytes: 400,
+                    created_code: 64,
+                };
                 builder.set_access_limits((dice.roll(3) == 0).then_some(limits));
                 let paid = tx.as_privileged().is_none();
                 match builder.push(tx, PEOPLE[who]) {

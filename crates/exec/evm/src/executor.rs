@@ -348,9 +348,7 @@ impl<'a> BlockExecutor<'a> {
     fn why(&self, tx: &Tx, error: Option<BlockExecutionError>) -> RunError<InvalidTx> {
         match self.stop.take() {
             Some(Stop::Fault(fault)) => RunError::Fault(fault),
-            Some(Stop::AccessLimit) => {
-                RunError::Invalid(self.access_limit(tx))
-            }
+            Some(Stop::AccessLimit) => RunError::Invalid(self.access_limit(tx)),
             Some(Stop::PrecompileGas { used, limit }) => {
                 RunError::Invalid(InvalidTx::PrecompileGas { used, limit })
             }
@@ -367,7 +365,8 @@ impl<'a> BlockExecutor<'a> {
     fn creates_too_much(&self, state: &EvmState) -> bool {
         let Some(limits) = self.inner.evm.db().database.limits else { return false };
         let stays = |account: &&Account| account.is_created() && !account.is_selfdestructed();
-        let mut codes = state.values().filter(stays).filter_map(|account| account.info.code.as_ref());
+        let mut codes =
+            state.values().filter(stays).filter_map(|account| account.info.code.as_ref());
         codes.any(|code| code.len() > limits.created_code)
     }
 

@@ -11,9 +11,10 @@ use alloy_primitives::{B256, Bytes};
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
 use ethrex_chain::Chain;
 use ethrex_deploy::embedded_l1_genesis;
+use ethrex_execute::{ExecuteConfig, WithExecute};
 use ethrex_l1::Client;
 use ethrex_rpc::{ApiConfig, modules};
-use ethrex_stf::Ethereum;
+use ethrex_stf::{Ethereum, Rules};
 use ethrex_storage::Storage;
 use ethrex_txpool::{NoJournal, Pool, PoolConfig};
 use ethrex_types::{ChainSpec, SealedBlock};
@@ -76,14 +77,32 @@ impl L1 {
     pub fn new() -> Self {
         let spec =
             ChainSpec::new(embedded_l1_genesis()).expect("the embedded genesis is consistent");
+        Self::of(spec, Arc::new(Ethereum))
+    }
+
+    /// The development L1 that verifies native rollups.
+    ///
+    /// # Panics
+    /// If its genesis is broken.
+    #[must_use]
+    pub fn verifying() -> Self {
+        let genesis = ethrex_deploy::native::l1_genesis();
+        let config = ExecuteConfig::from_genesis(&genesis).expect("the genesis is consistent");
+        let config = config.expect("the genesis has EXECUTE");
+        let spec = ChainSpec::new(genesis).expect("the genesis is consistent");
+        let rules = WithExecute::new(&spec, config).expect("it is an L1");
+        Self::of(spec, Arc::new(rules))
+    }
+
+    fn of(spec: ChainSpec, rules: Arc<dyn Rules>) -> Self {
         let storage = Storage::memory(&spec).expect("memory does not fail");
-        let chain = Chain::open_unwitnessed(spec.clone(), Arc::new(Ethereum), storage)
+        let chain = Chain::open_unwitnessed(spec.clone(), rules.clone(), storage)
             .expect("memory does not fail");
         let head = chain.head();
         let state = chain.storage().state_at(head.hash()).expect("memory does not fail");
         let pool = Pool::open(
             spec,
-            Arc::new(Ethereum),
+            rules,
             PoolConfig::standard(),
             Arc::new(NoJournal),
             head,
@@ -103,19 +122,18 @@ impl L1 {
         Self { inner: Arc::new(inner) }
     }
 
-    /// A chain that begins with these blocks of another one.
+    /// The chain with these blocks of another one on top.
     ///
     /// # Panics
     /// If one of them is not valid.
     #[must_use]
-    pub fn with_blocks(blocks: &[SealedBlock]) -> Self {
-        let l1 = Self::new();
+    pub fn with_blocks(self, blocks: &[SealedBlock]) -> Self {
         for block in blocks {
-            let verdict = l1.chain().import(block.clone()).expect("memory does not fail");
+            let verdict = self.chain().import(block.clone()).expect("memory does not fail");
             assert!(matches!(verdict, ethrex_chain::Verdict::Valid), "{verdict:?}");
-            l1.chain().advance(block.hash(), l1.pool()).expect("memory does not fail");
+            self.chain().advance(block.hash(), self.pool()).expect("memory does not fail");
         }
-        l1
+        self
     }
 
     /// A client that talks to this chain, when it answers.

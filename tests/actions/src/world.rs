@@ -139,7 +139,7 @@ impl World {
         let spec = ChainSpec::new(embedded_l2_genesis()).expect("the embedded genesis is one");
         let founded = founded();
         Self {
-            l1: L1::with_blocks(&founded.blocks),
+            l1: L1::new().with_blocks(&founded.blocks),
             settings: Settings::default(),
             contracts: founded.contracts,
             disk: disk(&spec),

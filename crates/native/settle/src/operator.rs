@@ -23,7 +23,7 @@ pub const MESSENGER: Address = address!("0x4E52000000000000000000000000000000000
 pub const TOKEN_FACTORY: Address = address!("0x4E52000000000000000000000000000000000003");
 
 /// Gas for opening a context.
-const OPEN_GAS: u64 = 1_000_000;
+const OPEN_GAS: u64 = 3_000_000;
 /// Gas for delivering a message, beside what the message asks for.
 const CLAIM_GAS: u64 = 1_500_000;
 

@@ -4,6 +4,7 @@ mod checks;
 mod histories;
 mod l1;
 mod limits;
+mod native;
 mod operators;
 mod proving;
 mod restarts;

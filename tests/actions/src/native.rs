@@ -1,0 +1,469 @@
+//! A native rollup on an L1 that verifies it: the tasks of the node, wired as the node wires them.
+
+use std::{
+    error::Error,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::SolCall;
+use ethrex_chain::Chain;
+use ethrex_deploy::{
+    dev,
+    native::{
+        NativeDeployConfig, NativeMode, NativeTimes, deploy_native_once, l1_genesis, l2_genesis,
+    },
+};
+use ethrex_execute::{Anchored, ExecuteConfig};
+use ethrex_l1::{
+    EventConfig, EventWatcher, HeadConfig, Policy, Sender, SenderConfig, SigningKey, watch_head,
+};
+use ethrex_settle::{
+    Blocks, ClaimPolicy, Contract, Driver, DriverParts, Poster, SequencerConfig, Settler, View,
+    bindings::INativeRollup,
+};
+use ethrex_storage::Storage;
+use ethrex_store::Store;
+use ethrex_txpool::{NoJournal, Pool, PoolConfig};
+use ethrex_types::{ChainSpec, Genesis, SealedBlock, alloy_consensus::TxEip1559};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    L1, User, ether,
+    user::{balance, nonce},
+};
+
+/// Time between two looks at L1.
+const POLL: Duration = Duration::from_millis(200);
+/// Time between two blocks of the sequencer.
+const BLOCK_TIME: Duration = Duration::from_secs(1);
+/// A second, and a moment in which what starts with it comes to its end.
+const SECOND: Duration = Duration::from_millis(1_001);
+/// Updates of L1 that wait for the driver at most.
+const UPDATES: usize = 64;
+/// Chain id of the rollup.
+const CHAIN_ID: u64 = 80_790_001;
+/// Gas limit of its blocks.
+const GAS_LIMIT: u64 = 9_000_000;
+
+/// More than any call of these tests needs.
+const GAS: u64 = 5_000_000;
+
+/// What a node does beside following L1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Builds blocks, posts them and settles them.
+    Sequencer,
+    /// Settles blocks with a key of its own.
+    Settler,
+    /// Nothing.
+    Follower,
+}
+
+/// The contracts on L1, deployed once for all tests of a program.
+struct Founded {
+    blocks: Vec<SealedBlock>,
+    rollup: Address,
+    genesis: Genesis,
+}
+
+fn founded() -> &'static Founded {
+    static FOUNDED: OnceLock<Founded> = OnceLock::new();
+    FOUNDED.get_or_init(|| {
+        let work = || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .expect("the system has room for a runtime")
+                .block_on(found())
+        };
+        std::thread::scope(|scope| scope.spawn(work).join()).expect("the deployment works")
+    })
+}
+
+async fn found() -> Founded {
+    let l1 = L1::verifying();
+    let client = l1.client();
+    let funded = [(dev::DEPLOYER.address, ether(10)), (dev::RICH[1].address, ether(10))];
+    let genesis = l2_genesis(&l1_genesis(), CHAIN_ID, GAS_LIMIT, &funded).expect("it is one");
+    let config = NativeDeployConfig {
+        times: NativeTimes::DEVELOPMENT,
+        ..NativeDeployConfig::dev(genesis.clone(), NativeMode::Inline, dev::DEPLOYER.address)
+    };
+    let key = dev::RICH[3].private_key.parse().expect("development keys are keys");
+    let deployment = deploy_native_once(&client, key, Policy::dev(), config);
+    let mining = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            l1.mine();
+        }
+    };
+    let deployed = tokio::select! {
+        deployed = deployment => deployed.expect("the contracts can be deployed"),
+        () = mining => unreachable!("mining does not end"),
+    };
+    let blocks = (1..=l1.height()).map(|number| l1.block(number)).collect();
+    Founded { blocks, rollup: deployed.contracts.rollup, genesis }
+}
+
+/// What a process leaves behind.
+#[derive(Debug, Clone)]
+pub struct NativeDisk {
+    storage: Storage,
+    store: Store,
+}
+
+impl NativeDisk {
+    fn new(spec: &ChainSpec) -> Self {
+        Self {
+            storage: Storage::memory(spec).expect("memory does not fail"),
+            store: Store::memory().expect("memory does not fail"),
+        }
+    }
+}
+
+/// An L1 with the contracts on it, and the genesis of a rollup.
+#[derive(Debug)]
+pub struct NativeWorld {
+    /// The L1.
+    pub l1: L1,
+    rollup: Address,
+    spec: ChainSpec,
+}
+
+impl Default for NativeWorld {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl NativeWorld {
+    /// A rollup whose contracts stand, and of which no node runs.
+    ///
+    /// # Panics
+    /// If the contracts cannot be deployed.
+    #[must_use]
+    pub fn new() -> Self {
+        let founded = founded();
+        let l1 = L1::verifying().with_blocks(&founded.blocks);
+        // What would work is asked for at the time of the day, so L1 must not be years behind.
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970");
+        l1.mine_after(now.as_secs() - l1.chain().head().timestamp);
+        Self {
+            l1,
+            rollup: founded.rollup,
+            spec: ChainSpec::new(founded.genesis.clone()).expect("the genesis is consistent"),
+        }
+    }
+
+    /// An empty disk.
+    #[must_use]
+    pub fn disk(&self) -> NativeDisk {
+        NativeDisk::new(&self.spec)
+    }
+
+    /// The contract, asked over a connection without faults.
+    #[must_use]
+    pub fn contract(&self) -> Contract {
+        Contract::new(self.l1.observer(), self.rollup)
+    }
+
+    /// Starts a node on what another run has left behind.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(&self, disk: &NativeDisk, part: Part) -> NativeNode {
+        NativeNode::start(self, disk, part).await
+    }
+
+    /// Lets seconds pass: in each, L1 mines a block.
+    pub async fn pass(&self, seconds: u64) {
+        for _ in 0..seconds {
+            tokio::time::sleep(SECOND).await;
+            self.l1.mine();
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+
+    /// Lets time pass until something holds.
+    ///
+    /// # Panics
+    /// If it does not for a long time, or a task of the node ends.
+    pub async fn until(
+        &self,
+        node: &mut NativeNode,
+        what: &str,
+        holds: impl Fn(&NativeNode) -> bool,
+    ) {
+        for _ in 0..90 {
+            if holds(node) {
+                return;
+            }
+            self.pass(1).await;
+            node.check().await;
+        }
+        panic!("{what} does not come true");
+    }
+
+    /// Sends a message with value to L2.
+    pub fn send_message(&self, user: &User, to: Address, value: U256) -> B256 {
+        let call = INativeRollup::sendMessageCall {
+            to,
+            fee: U256::ZERO,
+            gasLimit: 100_000,
+            data: Bytes::new(),
+        };
+        self.call(user, value, &call)
+    }
+
+    /// Forces a raw transaction.
+    pub fn force(&self, user: &User, raw: Bytes) -> B256 {
+        let fee = U256::from(10_000_000_000_u64) * U256::from(raw.len().max(256));
+        let call = INativeRollup::forceTxCall { raw };
+        self.call(user, fee, &call)
+    }
+
+    /// Balance on L1.
+    #[must_use]
+    pub fn balance_on_l1(&self, address: Address) -> U256 {
+        balance(self.l1.chain(), address)
+    }
+
+    /// Calls the contract on L1.
+    ///
+    /// # Panics
+    /// If the pool does not want the transaction.
+    pub fn call(&self, user: &User, value: U256, call: &impl SolCall) -> B256 {
+        let input = Bytes::from(call.abi_encode());
+        let sent = user.send(self.l1.chain(), self.l1.pool(), |tx| {
+            (tx.to, tx.value, tx.input, tx.gas_limit) = (self.rollup.into(), value, input, GAS);
+        });
+        sent.expect("the pool takes it")
+    }
+
+    /// The settled head.
+    ///
+    /// # Panics
+    /// If L1 does not answer.
+    pub async fn settled(&self) -> u64 {
+        self.contract().head().await.expect("the observer is answered").number
+    }
+}
+
+type Ended = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// A run of a node.
+#[derive(Debug)]
+pub struct NativeNode {
+    /// The L2.
+    pub chain: Chain,
+    /// Its pool.
+    pub pool: Pool,
+    /// What it has derived.
+    pub view: View,
+    /// Its blocks.
+    pub blocks: Blocks,
+    tasks: Vec<(&'static str, JoinHandle<Ended>)>,
+    stop: CancellationToken,
+}
+
+impl NativeNode {
+    async fn start(world: &NativeWorld, disk: &NativeDisk, part: Part) -> Self {
+        let client = world.l1.client();
+        let (spec, NativeDisk { storage, store }) = (&world.spec, disk.clone());
+        let execute = ExecuteConfig::from_genesis(spec.genesis())
+            .expect("the genesis is consistent")
+            .expect("the genesis repeats its L1's limits");
+        let rules = Arc::new(Anchored::new(spec, Some(execute.clone())));
+        let chain = Chain::open(spec.clone(), rules, storage).expect("the database can be read");
+        let pool = open_pool(&chain);
+        let contract = Contract::new(world.l1.observer(), world.rollup);
+        let deployment = contract.deployment().await.expect("the observer is answered");
+        let contract = Contract::new(client.clone(), world.rollup);
+        let blocks =
+            Blocks::new(chain.clone(), store.clone(), execute.caps, deployment.config.level);
+        let mut tasks = Tasks::default();
+
+        let (heads, l1_head) = watch::channel(None);
+        let looking = client.clone();
+        tasks.spawn("L1 head", |stop| async move {
+            watch_head(looking, HeadConfig { every: POLL }, heads, stop).await;
+            Ok::<_, std::io::Error>(())
+        });
+        let config = EventConfig { name: "rollup", every: POLL, delay: 0, max_step: 1_000 };
+        let (updates, l1) = mpsc::channel(UPDATES);
+        let watcher = EventWatcher::new(client.clone(), world.rollup, 0, None, config);
+        tasks.spawn("watcher", |stop| watcher.run(updates, stop));
+
+        let key = |account: &dev::DevAccount| -> SigningKey {
+            account.private_key.parse().expect("development keys are keys")
+        };
+        let sequencer = (part == Part::Sequencer).then(|| {
+            let config = SequencerConfig {
+                block_time: BLOCK_TIME,
+                item_time: BLOCK_TIME * 2,
+                idle_time: None,
+                fee_recipient: dev::DEPLOYER.address,
+                claims: ClaimPolicy::All,
+            };
+            (config, key(&dev::DEPLOYER))
+        });
+        let parts = DriverParts {
+            deployment,
+            blocks: blocks.clone(),
+            pool: pool.clone(),
+            client: client.clone(),
+            l1_head,
+            delay: 0,
+        };
+        let (driver, view, to_post) = Driver::new(parts, sequencer).expect("the database is ours");
+        tasks.spawn("driver", |stop| driver.run(l1, stop));
+
+        let sender = |account: &dev::DevAccount, tasks: &mut Tasks, name| {
+            let config = SenderConfig { policy: Policy::dev(), every: POLL };
+            let outbox = Arc::new(store.clone());
+            let (sender, task) = Sender::new(client.clone(), key(account), outbox, config);
+            tasks.spawn(name, |stop| task.run(stop));
+            sender
+        };
+        if part == Part::Sequencer {
+            let sender = sender(&dev::DEPLOYER, &mut tasks, "sequencer's sender");
+            let poster = Poster::new(contract.clone(), sender, to_post, POLL);
+            tasks.spawn("poster", |stop| poster.run(stop));
+        }
+        if part != Part::Follower {
+            let account = if part == Part::Sequencer { dev::RICH[5] } else { dev::RICH[6] };
+            let sender = sender(&account, &mut tasks, "settler's sender");
+            let settler = Settler::new(contract, sender, blocks.clone(), view.clone(), POLL);
+            tasks.spawn("settler", |stop| settler.run(stop));
+        }
+        let Tasks { tasks, stop } = tasks;
+        Self { chain, pool, view, blocks, tasks, stop }
+    }
+
+    /// Number of the head.
+    #[must_use]
+    pub fn height(&self) -> u64 {
+        self.chain.head().number
+    }
+
+    /// Number of the last block derived from L1.
+    #[must_use]
+    pub fn derived(&self) -> u64 {
+        self.view.read(|follower| follower.tip().parent.number)
+    }
+
+    /// Balance at the head.
+    #[must_use]
+    pub fn balance(&self, address: Address) -> U256 {
+        balance(&self.chain, address)
+    }
+
+    /// Sends a transaction.
+    ///
+    /// # Panics
+    /// If the pool does not want it.
+    pub fn send(&self, user: &User, change: impl FnOnce(&mut TxEip1559)) -> B256 {
+        user.send(&self.chain, &self.pool, change).expect("the pool takes it")
+    }
+
+    /// Sends ether.
+    ///
+    /// # Panics
+    /// If the pool does not want it.
+    pub fn transfer(&self, user: &User, to: Address, amount: U256) -> B256 {
+        self.send(user, |tx| (tx.to, tx.value) = (to.into(), amount))
+    }
+
+    /// Next nonce of an account at the head.
+    #[must_use]
+    pub fn nonce(&self, address: Address) -> u64 {
+        nonce(&self.chain, address)
+    }
+
+    /// Hashes of the canonical chain.
+    ///
+    /// # Panics
+    /// If the database fails.
+    #[must_use]
+    pub fn hashes(&self, upto: u64) -> Vec<B256> {
+        let storage = self.chain.storage();
+        let hash = |number| storage.canonical_hash(number).expect("the database answers");
+        (0..=upto).map(|number| hash(number).expect("it is canonical")).collect()
+    }
+
+    /// Fails if a task has ended.
+    ///
+    /// # Panics
+    /// Then.
+    pub async fn check(&mut self) {
+        let ended: Vec<_> = self.tasks.extract_if(.., |(_, task)| task.is_finished()).collect();
+        for (name, task) in ended {
+            let ended = task.await.expect("tasks do not panic");
+            panic!("{name} has ended: {ended:?}");
+        }
+    }
+
+    /// Ends as on a signal.
+    ///
+    /// # Panics
+    /// If a task has failed.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for (name, task) in self.tasks {
+            let ended = task.await.expect("tasks do not panic");
+            assert!(ended.is_ok(), "{name}: {ended:?}");
+        }
+    }
+
+    /// Ends as on `kill -9`.
+    pub async fn kill(self) {
+        for (_, task) in &self.tasks {
+            task.abort();
+        }
+        for (_, task) in self.tasks {
+            let _ = task.await; // aborted, or ended before
+        }
+        // The paused clock moves only once no thread of ours works any more.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tasks {
+    tasks: Vec<(&'static str, JoinHandle<Ended>)>,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    fn spawn<F, E>(&mut self, name: &'static str, task: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let running = task(self.stop.child_token());
+        self.tasks.push((name, tokio::spawn(async move { running.await.map_err(Into::into) })));
+    }
+}
+
+fn open_pool(chain: &Chain) -> Pool {
+    let storage = chain.storage();
+    let head = chain.head();
+    let state = storage.state_at(head.hash()).expect("the database can be read");
+    Pool::open(
+        chain.spec().clone(),
+        chain.rules().clone(),
+        PoolConfig::standard(),
+        Arc::new(NoJournal),
+        head,
+        Arc::new(state.expect("the head has a state")),
+    )
+    .expect("there is no journal")
+}

@@ -1,0 +1,211 @@
+//! A native rollup from L1 to L2 and back, and what happens when things go wrong between.
+
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, Bytes, U256};
+use alloy_rlp::Encodable;
+use ethrex_deploy::dev;
+use ethrex_rules::testing::signed;
+use ethrex_settle::bindings::INativeRollup;
+use ethrex_test_actions::{NativeNode, NativeWorld, Part, Reorged, User, ether};
+
+fn alice() -> User {
+    User::new(&dev::RICH[1])
+}
+
+/// Where ether goes that nobody misses.
+const BOB: Address = Address::repeat_byte(0xb0);
+
+/// A raw transfer of a wei from alice to bob on L2 with this nonce.
+fn raw_transfer(nonce: u64) -> Bytes {
+    let signer = dev::RICH[1].private_key.parse().expect("development keys are keys");
+    let tx = signed(&signer, |tx| {
+        tx.chain_id = 80_790_001;
+        (tx.nonce, tx.gas_limit) = (nonce, 400_000);
+        (tx.to, tx.value) = (BOB.into(), U256::from(1));
+    });
+    tx.encoded_2718().into()
+}
+
+/// Everything the node has built is on L1, and settled there.
+async fn settle_all(world: &NativeWorld, node: &mut NativeNode) {
+    let height = node.height();
+    world.until(node, "posting", |node| node.derived() >= height).await;
+    world.pass(4).await;
+    assert!(world.settled().await >= height, "settled {} of {height}", world.settled().await);
+}
+
+/// A node that never saw the sequencer gets the same chain from L1 alone.
+async fn check_stranger(world: &NativeWorld, node: &NativeNode) {
+    let derived = node.derived();
+    let mut stranger = world.start(&world.disk(), Part::Follower).await;
+    world.until(&mut stranger, "the stranger's sync", |it| it.derived() >= derived).await;
+    assert_eq!(stranger.hashes(derived), node.hashes(derived));
+    assert_eq!(stranger.height(), stranger.derived(), "a follower shows what is derived");
+    stranger.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_is_posted_and_settled_and_a_stranger_sees_it() {
+    let world = NativeWorld::new();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    for round in 1..=3 {
+        node.transfer(&alice(), BOB, ether(1));
+        let paid = ether(round);
+        world.until(&mut node, "the transfer", |node| node.balance(BOB) == paid).await;
+        settle_all(&world, &mut node).await;
+    }
+    check_stranger(&world, &node).await;
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_with_value_arrives_within_four_blocks() {
+    let world = NativeWorld::new();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    let before = world.l1.height();
+    world.send_message(&alice(), BOB, ether(2));
+    world.until(&mut node, "the deposit", |node| node.balance(BOB) == ether(2)).await;
+    let blocks = world.l1.height() - before;
+    assert!(blocks <= 4, "it took {blocks} blocks of L1");
+    settle_all(&world, &mut node).await;
+    check_stranger(&world, &node).await;
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_promised_survives_a_crash_at_any_time() {
+    let world = NativeWorld::new();
+    let disk = world.disk();
+    let mut sent = 0;
+    for run in 0..6 {
+        let node = world.start(&disk, Part::Sequencer).await;
+        world.pass(1).await;
+        let promised = node.hashes(node.height());
+        for _ in 0..3 {
+            node.transfer(&alice(), BOB, U256::from(1));
+            sent += 1;
+        }
+        world.pass(run % 4).await;
+        assert_eq!(node.hashes(promised.len() as u64 - 1), promised, "run {run}");
+        node.kill().await;
+        // The pool of these nodes has no journal: what did not get into a block is gone.
+        let node = world.start(&disk, Part::Follower).await;
+        sent = node.nonce(alice().address());
+        node.kill().await;
+    }
+    let mut node = world.start(&disk, Part::Sequencer).await;
+    assert_eq!(node.balance(BOB), U256::from(sent));
+    assert!(sent > 3);
+    settle_all(&world, &mut node).await;
+    check_stranger(&world, &node).await;
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn l1_goes_back_and_the_rollup_with_it() {
+    for (depth, reorged) in [
+        (1, Reorged::Returned),
+        (2, Reorged::Lost),
+        (3, Reorged::Returned),
+        (5, Reorged::Lost),
+        (8, Reorged::Returned),
+    ] {
+        let world = NativeWorld::new();
+        let mut node = world.start(&world.disk(), Part::Sequencer).await;
+        let mut follower = world.start(&world.disk(), Part::Follower).await;
+        world.pass(2).await;
+        world.send_message(&User::new(&dev::RICH[2]), BOB, ether(1));
+        for _ in 0..8 {
+            node.transfer(&alice(), Address::repeat_byte(0xca), U256::from(1));
+            world.pass(1).await;
+        }
+        world.l1.reorganise(depth, reorged);
+        world.pass(2).await;
+        node.transfer(&alice(), Address::repeat_byte(0xca), U256::from(1));
+        world
+            .until(&mut node, "all transfers after the reorganisation", |node| {
+                node.balance(Address::repeat_byte(0xca)) == U256::from(9)
+            })
+            .await;
+        settle_all(&world, &mut node).await;
+        let derived = node.derived();
+        world.until(&mut follower, "following", |it| it.derived() >= derived).await;
+        assert_eq!(follower.hashes(derived), node.hashes(derived), "depth {depth}");
+        check_stranger(&world, &node).await;
+        follower.stop().await;
+        node.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c06_a_forced_transaction_is_included_by_an_idle_sequencer() {
+    let world = NativeWorld::new();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    world.force(&User::new(&dev::RICH[2]), raw_transfer(0));
+    world.force(&User::new(&dev::RICH[2]), Bytes::from_static(b"garbage"));
+    world.force(&User::new(&dev::RICH[2]), raw_transfer(7));
+    world.until(&mut node, "the forced transfer", |node| node.balance(BOB) == U256::from(1)).await;
+    settle_all(&world, &mut node).await;
+    assert_eq!(world.contract().head().await.unwrap().forced, 3, "all three are done with");
+    check_stranger(&world, &node).await;
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_sequencer_a_stranger_forces_posts_and_settles() {
+    let world = NativeWorld::new();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    node.transfer(&alice(), BOB, ether(1));
+    world.until(&mut node, "the transfer", |node| node.balance(BOB) == ether(1)).await;
+    settle_all(&world, &mut node).await;
+    node.kill().await;
+
+    let mut stranger = world.start(&world.disk(), Part::Settler).await;
+    world.force(&User::new(&dev::RICH[2]), raw_transfer(1));
+    let expected = ether(1) + U256::from(1);
+    world.until(&mut stranger, "the forced transfer", |it| it.balance(BOB) == expected).await;
+    let height = stranger.height();
+    world.pass(4).await;
+    assert_eq!(world.settled().await, height);
+    stranger.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_in_the_inbox_stops_nobody() {
+    let world = NativeWorld::new();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(1).await;
+    node.transfer(&alice(), BOB, ether(1));
+    world.until(&mut node, "the transfer", |node| node.balance(BOB) == ether(1)).await;
+    settle_all(&world, &mut node).await;
+    // The sequencer's key posts what is no stream, so the items of the running sequencer are out of place.
+    let post = |stream: &'static [u8]| {
+        let mut header = Vec::new();
+        world.l1.chain().head().inner().encode(&mut header);
+        INativeRollup::postCall {
+            l1Header: header.into(),
+            msgCount: u64::MAX,
+            feeRecipient: BOB,
+            stream: Bytes::from_static(stream),
+            dataGas: 1_000_000,
+        }
+    };
+    let sequencer = User::new(&dev::DEPLOYER);
+    node.kill().await;
+    for stream in [&b""[..], b"NR01", b"junk", b"NR01\0\0\0\0\x03\x01\x01\x05"] {
+        world.call(&sequencer, U256::ZERO, &post(stream));
+        world.pass(1).await;
+    }
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    node.transfer(&alice(), BOB, ether(1));
+    world.until(&mut node, "another transfer", |node| node.balance(BOB) == ether(2)).await;
+    settle_all(&world, &mut node).await;
+    assert!(world.contract().head().await.unwrap().position >= 5);
+    check_stranger(&world, &node).await;
+    node.stop().await;
+}

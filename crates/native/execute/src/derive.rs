@@ -481,9 +481,11 @@ impl OpenBlock<'_, '_> {
         debug_assert!(!stopped || result.is_err(), "a stopped transaction never stands");
         match result {
             Ok(gas) => Ok(Run::Included(gas)),
-            // Nested calls of EXECUTE are paid for with real work too, whoever in the block spent their limit.
+            // These are found out only by running: what that took counts, whoever in the block spent the limit.
             Err(RunError::Invalid(NotIncluded::Invalid(
-                InvalidTx::PrecompileGas { .. } | InvalidTx::AccessLimit { .. },
+                InvalidTx::PrecompileGas { .. }
+                | InvalidTx::AccessLimit { .. }
+                | InvalidTx::AccessListFull { .. },
             ))) => {
                 self.burnt = self.burnt.saturating_add(reserve);
                 Ok(Run::Stopped)

@@ -1,6 +1,6 @@
 //! DERIVE.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, bytes};
 use ethrex_execute::{
     Anchored, Attributes, Caps, Derivation, Derived, ExecuteConfig, Frame, Offer, ParentState,
     derive::{FORCED_LANE_TXS, forced_lane},
@@ -355,6 +355,27 @@ fn r32_nobody_fills_the_queues_that_system_calls_empty() {
         );
         assert_eq!((result.included_count, result.dropped_count), (2, 1));
     }
+}
+
+#[test]
+fn g03_work_that_overfills_the_access_list_counts() {
+    // A small block: what closes it takes so much of the list that reading slots for all its gas is too much.
+    let mut genesis = rollup().spec().genesis().clone();
+    genesis.gas_limit = 9_000_000;
+    let chain = TestChain::with_genesis(genesis);
+    // Init code that reads 4,100 slots of the new account, which are in no witness and so count towards no cap.
+    let code = bytes!("611004" "5b" "80" "54" "50" "60019003" "80600357" "00");
+    let reading = |number| {
+        signed_for(CHAIN_ID, number, |tx| {
+            tx.gas_limit = 8_950_000;
+            tx.to = TxKind::Create;
+            tx.input = code.clone();
+        })
+    };
+    let posted = raws(&[reading(1), reading(2), transfer(3, 0)]);
+    let (derived, result) = derive_both(&chain, &attributes(&chain), &[], &posted);
+    assert_eq!((result.included_count, result.dropped_count), (0, 3));
+    assert_eq!(derived.gas_bound, 8_950_000, "the second is not run");
 }
 
 #[derive(Debug, Clone)]

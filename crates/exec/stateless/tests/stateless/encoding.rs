@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn roots_are_those_of_the_definition(input in inputs()) {
+    fn d7_roots_are_those_of_the_definition(input in inputs()) {
         let request = &input.request;
         prop_assert_eq!(request.hash_tree_root(), naive::request(request, true));
         prop_assert_eq!(request.plain_hash_tree_root(), naive::request(request, false));
@@ -274,7 +274,7 @@ mod naive {
 /// The library against `ProgressiveList[uint64]` of consensus-specs v1.7.0-alpha.13 and of remerkleable: so many times this
 /// number, or 1 to this number.
 #[test]
-fn progressive_lists_have_the_roots_of_the_reference_vectors() {
+fn d7_progressive_lists_have_the_roots_of_the_reference_vectors() {
     let root = |numbers: &[u64]| {
         let serialized: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         mix_in_length(&Sha, &merkleize_progressive(&Sha, &pack(&serialized)), numbers.len())

@@ -66,7 +66,7 @@ fn judge_any(spec: &ChainSpec, bytes: &Bytes, options: &VerifyOptions) -> Option
 }
 
 #[test]
-fn no_mutation_is_accepted_as_something_else() {
+fn d4_no_mutation_is_accepted_as_something_else() {
     let (chain, block) = busy();
     let valid = block.input.encode();
     let mut dice = Dice(SEED);
@@ -95,7 +95,7 @@ fn no_mutation_is_accepted_as_something_else() {
 
 /// The same on the parts by themselves, so that hashes do not catch everything.
 #[test]
-fn no_mutation_of_a_witness_changes_a_verdict() {
+fn d4_no_mutation_of_a_witness_changes_a_verdict() {
     let (chain, block) = busy();
     let mut dice = Dice(SEED ^ 1);
     for turn in 0..MUTATIONS / 4 {
@@ -129,7 +129,7 @@ fn no_mutation_of_a_witness_changes_a_verdict() {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2_000), schema in any::<bool>()) {
+    fn d4_arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2_000), schema in any::<bool>()) {
         let mut bytes = bytes;
         if schema && bytes.len() >= 6 {
             // Far enough into the decoder: the right schema and the right first offset.

@@ -80,7 +80,7 @@ fn transaction(from: u8, nonce: u64, act: &Act) -> Tx {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn d02_full_execution_and_stateless_agree(
+    fn d2_d5_full_execution_and_stateless_agree(
         blocks in proptest::collection::vec(proptest::collection::vec((1..=ACCOUNTS, acts()), 0..7), 1..5),
     ) {
         let mut chain = TestChain::new(&[(0, 1), (1, 1), (2, 2), (5, 5), (7, 7), (8, 8), (13, 1)]);

@@ -79,7 +79,7 @@ fn the_witness_that_is_recorded_is_canonical_and_suffices() {
 
 /// What a witness must contain is defined by the access list; what we record, by what we read. They must not part.
 #[test]
-fn what_execution_reads_is_what_the_access_list_names() {
+fn w01_what_execution_reads_is_what_the_access_list_names() {
     let (chain, block) = busy();
     let listed = access_set(&block.access_list);
     let read = &block.accesses.accounts;

@@ -10,8 +10,11 @@ use crate::npm;
 use crate::process::{cargo, check as run, command};
 use crate::test::PROFILE;
 
-/// Written by Rust, read by the tests of Rust and of Solidity.
-const VECTORS: &str = "fixtures/protocol/vectors.json";
+/// Written by Rust, read by the tests of Rust and of Solidity: of validity rollups, and of native ones.
+const PROTOCOL: &str = "fixtures/protocol";
+const PROTOCOL_FILES: [&str; 1] = ["vectors.json"];
+const NATIVE: &str = "fixtures/native";
+const NATIVE_FILES: [&str; 2] = ["encodings.json", "execute.json"];
 
 /// The Foundry project, with its packages installed.
 pub(crate) fn project(root: &Path) -> Result<PathBuf> {
@@ -32,41 +35,50 @@ pub(crate) fn write(root: &Path) -> Result<()> {
 
 /// Writes the golden vectors.
 pub(crate) fn write_vectors(root: &Path) -> Result<()> {
-    run(&mut vectors(root, &root.join(VECTORS)))
+    run(&mut protocol_vectors(root, &root.join(PROTOCOL)))?;
+    run(&mut native_vectors(root, &root.join(NATIVE)))
 }
 
 /// Fails where the golden vectors are not what the Rust encodings give.
 pub(crate) fn check_vectors(root: &Path) -> Result<()> {
-    let fresh = env::temp_dir().join(format!("ethrex-vectors-{}.json", std::process::id()));
-    run(&mut vectors(root, &fresh))?;
-    let same = read(&fresh)? == read(&root.join(VECTORS))?;
-    fs::remove_file(&fresh).wrap_err("remove the fresh vectors")?;
-    if same {
-        println!("{VECTORS} is up to date");
+    let fresh = env::temp_dir().join(format!("ethrex-vectors-{}", std::process::id()));
+    fs::create_dir_all(&fresh).wrap_err("make a directory for fresh vectors")?;
+    run(&mut protocol_vectors(root, &fresh))?;
+    run(&mut native_vectors(root, &fresh))?;
+    let protocol = PROTOCOL_FILES.map(|file| (PROTOCOL, file));
+    let native = NATIVE_FILES.map(|file| (NATIVE, file));
+    let mut stale = Vec::new();
+    for (dir, file) in protocol.into_iter().chain(native) {
+        if read(&fresh.join(file))? != read(&root.join(dir).join(file))? {
+            stale.push(format!("{dir}/{file}"));
+        }
+    }
+    fs::remove_dir_all(&fresh).wrap_err("remove the fresh vectors")?;
+    if stale.is_empty() {
+        println!("the golden vectors are up to date");
         return Ok(());
     }
     bail!(
-        "{VECTORS} is not what the encodings give: run `cargo xtask vectors` and look at the difference"
+        "{} are not what the code gives: run `cargo xtask vectors` and look at the difference",
+        stale.join(", ")
     )
 }
 
-fn vectors(root: &Path, file: &Path) -> Command {
-    let mut job = cargo(
-        root,
-        &[
-            "run",
-            "--quiet",
-            "-p",
-            "ethrex-protocol",
-            "--example",
-            "vectors",
-            "--profile",
-            PROFILE,
-            "--",
-        ],
-    );
-    job.arg(file);
+fn protocol_vectors(root: &Path, dir: &Path) -> Command {
+    let mut job = example(root, &["-p", "ethrex-protocol"]);
+    job.arg(dir.join(PROTOCOL_FILES[0]));
     job
+}
+
+fn native_vectors(root: &Path, dir: &Path) -> Command {
+    let mut job = example(root, &["-p", "ethrex-execute", "--features", "testing"]);
+    job.arg(dir);
+    job
+}
+
+fn example(root: &Path, package: &[&str]) -> Command {
+    let rest = ["--example", "vectors", "--profile", PROFILE, "--"];
+    cargo(root, &[&["run", "--quiet"], package, &rest].concat())
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {

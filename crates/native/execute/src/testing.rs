@@ -1,5 +1,7 @@
 //! An L1 with EXECUTE and rollups on it, in memory, for tests of this crate and of those above it.
 
+pub mod vectors;
+
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, TxKind, U256, address, bytes};
 use ethrex_stateless::{

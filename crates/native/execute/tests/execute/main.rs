@@ -6,6 +6,7 @@ mod data;
 mod derive;
 mod levels;
 mod onchain;
+mod vectors;
 
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use ethrex_execute::{ExecuteResult, FailureClass, Outcome, execute, gas, testing::*};

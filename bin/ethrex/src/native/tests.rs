@@ -81,8 +81,9 @@ fn a_development_rollup_needs_no_other_flag() {
 
 #[test]
 fn a_hundred_ether_is_what_it_says() {
-    assert_eq!(DEV_BALANCE, alloy_primitives::utils::parse_ether("100").unwrap());
-    assert_eq!(RELAYER_BALANCE.parse(), alloy_primitives::utils::parse_ether("1"));
+    let ether = |text| alloy_primitives::utils::parse_ether(text).unwrap();
+    assert_eq!(DEV_BALANCE, ether("100"));
+    assert_eq!(RELAYER_BALANCE.parse::<U256>().unwrap(), ether("1"));
 }
 
 #[test]

@@ -49,8 +49,6 @@ use rpc::Following;
 const L1_UPDATES: usize = 64;
 /// Time between two looks at an L1 that does not answer.
 const RETRY: Duration = Duration::from_secs(2);
-/// Items are closed after this many block times: a longer item is cheaper to post and later to settle.
-const BLOCKS_PER_ITEM: u32 = 2;
 
 /// Runs a native rollup with a development L1 beside it until `shutdown`.
 ///
@@ -251,7 +249,8 @@ impl OpenNative {
         let sequencer = settings.sequence.as_ref().map(|sequence| {
             let config = SequencerConfig {
                 block_time: sequence.block_time,
-                item_time: sequence.block_time * BLOCKS_PER_ITEM,
+                // An item that is not posted cannot be settled, and one that waits to be settled can as well take blocks.
+                item_time: settings.settle_every,
                 idle_time: None,
                 fee_recipient: sequence.relayer.address(),
                 claims: ClaimPolicy::All,

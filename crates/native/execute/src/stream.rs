@@ -1,14 +1,16 @@
 //! The stream: how posted blocks are laid out in calldata and blobs.
 //!
 //! ```text
-//! "NR01" | codec (1) | length (4, big-endian) | payload (length) | anything, ignored
+//! "NR01" | codec (1): 0 | length (4, big-endian) | payload (length) | anything, ignored
 //! payload: blocks, one after the other: dt | n | n × (len | raw transaction)      numbers in minimal LEB128
 //! ```
 //! Decoding is total: whatever the bytes, they are a list of blocks. A stream that is none is the empty list, and the first block that is
 //! malformed or over a limit ends the list. Node and contract decode with the same function, so nobody can post what others read differently.
+//!
+//! Codec 1 is reserved for Zstandard, and until then a stream with it has no blocks: two decoders of it, one of them the reference, were found to
+//! take different frames, and what one of them takes would be consensus.
 
 mod blobs;
-mod frame;
 
 use alloy_primitives::{B256, Bytes, U256, keccak256};
 
@@ -28,9 +30,7 @@ pub const MAX_BLOCKS: usize = 128;
 pub const MAX_BLOCK_TXS: usize = 160;
 /// Bytes of the transactions of one block at most.
 pub const MAX_BLOCK_LEN: usize = 32_768;
-/// How often the length of its compressed form a payload may be long at most.
-pub const MAX_RATIO: usize = 8;
-/// Bytes of a decompressed payload at most.
+/// Bytes of a payload at most. A stream with a longer one has no blocks.
 pub const MAX_PAYLOAD_LEN: usize = 4 << 20;
 
 /// A block as it is posted: what its producer decided, and nothing that follows from it.
@@ -47,8 +47,6 @@ pub struct StreamBlock {
 pub enum Codec {
     /// As it is.
     Raw,
-    /// As one Zstandard frame that declares its content size.
-    Zstd,
 }
 
 /// Blocks that no stream can carry.
@@ -82,18 +80,14 @@ pub struct Decoded {
 #[error("decoding the stream costs more than the bound")]
 pub struct BoundExceeded;
 
-/// Writes blocks as a stream. Where compression does not pay, or is more than decoders take, the payload stays raw.
+/// Writes blocks as a stream.
 ///
 /// # Errors
 /// Where a limit is exceeded, so that decoding would not give these blocks back.
 pub fn encode(blocks: &[StreamBlock], codec: Codec) -> Result<Vec<u8>, EncodeError> {
     let payload = payload(blocks)?;
-    let (id, payload) = match codec {
-        Codec::Raw => (RAW, payload),
-        Codec::Zstd => match frame::compress(&payload) {
-            Some(frame) if frame.len() < payload.len() => (ZSTD, frame),
-            _ => (RAW, payload),
-        },
+    let id = match codec {
+        Codec::Raw => RAW,
     };
     let len = u32::try_from(payload.len()).map_err(|_| EncodeError::Payload(payload.len()))?;
     let mut stream = Vec::with_capacity(HEADER_LEN + payload.len());
@@ -116,21 +110,9 @@ pub fn decode(stream: &[u8]) -> Decoded {
 /// As soon as it does not.
 pub fn decode_within(stream: &[u8], bound: u64) -> Result<Decoded, BoundExceeded> {
     let mut meter = Meter { used: 0, bound };
-    let Some((codec, payload)) = open(stream) else { return Ok(Decoded::default()) };
-    let blocks = match codec {
-        Codec::Raw => {
-            meter.charge(payload.len() as u64, DATA_BYTE_GAS)?;
-            read_blocks(payload, &mut meter)?
-        }
-        Codec::Zstd => {
-            let Some(len) = frame::declared_len(payload) else { return Ok(Decoded::default()) };
-            meter.charge(len as u64, DATA_BYTE_GAS)?;
-            match frame::decompress(payload, len) {
-                Some(payload) => read_blocks(&payload, &mut meter)?,
-                None => Vec::new(),
-            }
-        }
-    };
+    let Some(payload) = open(stream) else { return Ok(Decoded::default()) };
+    meter.charge(payload.len() as u64, DATA_BYTE_GAS)?;
+    let blocks = read_blocks(payload, &mut meter)?;
     Ok(Decoded { blocks, gas: meter.used })
 }
 
@@ -166,7 +148,6 @@ pub fn data_root(blocks: &[StreamBlock]) -> B256 {
 }
 
 const RAW: u8 = 0;
-const ZSTD: u8 = 1;
 
 fn payload(blocks: &[StreamBlock]) -> Result<Vec<u8>, EncodeError> {
     if blocks.len() > MAX_BLOCKS {
@@ -194,17 +175,11 @@ fn payload(blocks: &[StreamBlock]) -> Result<Vec<u8>, EncodeError> {
     Ok(payload)
 }
 
-fn open(stream: &[u8]) -> Option<(Codec, &[u8])> {
-    let rest = stream.strip_prefix(&MAGIC)?;
-    let (codec, rest) = rest.split_first()?;
-    let codec = match *codec {
-        RAW => Codec::Raw,
-        ZSTD => Codec::Zstd,
-        _ => return None,
-    };
+fn open(stream: &[u8]) -> Option<&[u8]> {
+    let rest = stream.strip_prefix(&MAGIC)?.strip_prefix(&[RAW])?;
     let (len, rest) = rest.split_first_chunk::<4>()?;
     let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
-    Some((codec, rest.get(..len)?))
+    rest.get(..len).filter(|payload| payload.len() <= MAX_PAYLOAD_LEN)
 }
 
 struct Meter {

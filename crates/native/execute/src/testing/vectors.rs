@@ -143,7 +143,7 @@ pub fn calls() -> Calls {
         make.offsets(name);
         make.flips(name, 60);
     }
-    for name in ["block", "derive", "data", "data-zstd"] {
+    for name in ["block", "derive", "data"] {
         make.bounds(name);
     }
     for name in ["block", "blockWithList"] {
@@ -151,7 +151,7 @@ pub fn calls() -> Calls {
         make.add(&format!("{name} in the plain form"), name, plain.clone(), NOW, PLENTY);
         make.exact(&format!("{name} in the plain form"), name, &plain);
     }
-    make.flips("data-zstd", 25);
+    make.flips("data", 25);
     make.contents();
     make.calls
 }
@@ -409,8 +409,8 @@ fn blocks() -> Vec<StreamBlock> {
     vec![of(BLOCK_TIME, &[transfer(1, 1), write(2, 0, 1, 1)]), of(0, &[]), of(1, &[transfer(1, 2)])]
 }
 
-fn data(codec: Codec) -> Vec<u8> {
-    let stream = stream::encode(&blocks(), codec).expect("three small blocks");
+fn data() -> Vec<u8> {
+    let stream = stream::encode(&blocks(), Codec::Raw).expect("three small blocks");
     let gas_bound = stream::decode(&stream).gas;
     let body = DataBody { blobs: Vec::new(), stream: stream.into() };
     Header { mode: Mode::Data, level: 1, flags: Flags::NONE, gas_bound }.wrap(&body.encode())
@@ -449,8 +449,7 @@ fn bases() -> Vec<Base> {
         base("blockWithList", block_envelope(&block, Some(list.to_vec()))),
         base("derive", derived(&forced, &posted)),
         base("deriveEmpty", derived(&[], &[])),
-        base("data", data(Codec::Raw)),
-        base("data-zstd", data(Codec::Zstd)),
+        base("data", data()),
         base("blob", blob_head()),
     ]
 }
@@ -517,9 +516,7 @@ fn streams() -> Vec<serde_json::Value> {
     let good = stream::encode(&some(3, 2), Codec::Raw).expect("small");
     let mut streams: Vec<Vec<u8>> = Vec::new();
     for count in 0..6 {
-        for codec in [Codec::Raw, Codec::Zstd] {
-            streams.push(stream::encode(&some(count, 3), codec).expect("small"));
-        }
+        streams.push(stream::encode(&some(count, 3), Codec::Raw).expect("small"));
     }
     streams.push(vec![]);
     streams.push(b"NR01".to_vec());

@@ -108,7 +108,7 @@ impl NodeSource for HashedNodes {
     }
 }
 
-/// Remembers every node its inner source hands out: what an execution witness must contain.
+/// Remembers every node its inner source hands out, and asks for each once: what an execution witness must contain.
 #[derive(Debug)]
 pub struct Recorder<S> {
     inner: S,
@@ -142,6 +142,9 @@ impl<S: NodeSource> NodeSource for Recorder<S> {
         path: &Nibbles,
         hash: B256,
     ) -> Result<Option<Bytes>, StateError> {
+        if let Some(node) = self.seen().get(&hash) {
+            return Ok(Some(node.clone()));
+        }
         let found = self.inner.node(owner, path, hash)?;
         if let Some(node) = &found {
             self.seen().insert(hash, node.clone());

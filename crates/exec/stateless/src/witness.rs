@@ -1,11 +1,14 @@
 //! The execution witness: as it travels, and as it is read.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Mutex,
 };
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
+use alloy_primitives::{
+    Address, B256, Bytes, U256, keccak256,
+    map::{AddressMap, B256Map},
+};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use ethrex_trie::{HashedNodes, first_not_canonical, read_account, read_slot};
 use ethrex_types::{
@@ -163,7 +166,12 @@ impl Witness {
     /// The state after `parent`.
     #[must_use]
     pub fn state_after<'w>(&'w self, parent: &'w SealedHeader) -> WitnessState<'w> {
-        WitnessState { witness: self, parent, accounts: Mutex::default() }
+        WitnessState {
+            witness: self,
+            parent,
+            accounts: Mutex::default(),
+            ancestors: Mutex::default(),
+        }
     }
 }
 
@@ -189,7 +197,9 @@ pub struct WitnessState<'w> {
     witness: &'w Witness,
     parent: &'w SealedHeader,
     /// Accounts found so far: each slot read needs its account's storage root.
-    accounts: Mutex<HashMap<Address, Option<TrieAccount>>>,
+    accounts: Mutex<AddressMap<Option<TrieAccount>>>,
+    /// The headers before the parent that were looked at so far, newest first.
+    ancestors: Mutex<Vec<&'w SealedHeader>>,
 }
 
 impl WitnessState<'_> {
@@ -241,15 +251,20 @@ impl StateReader for WitnessState<'_> {
         Ok(self.witness.codes.get(&hash).cloned())
     }
 
-    /// Follows parent hashes, so that a header counts only where it really is an ancestor.
+    /// Follows parent hashes, so that a header counts only where it really is an ancestor; each step is taken once.
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StateError> {
-        let mut header = self.parent;
-        while header.number > number {
+        let Some(steps) = self.parent.number.checked_sub(number) else { return Ok(None) };
+        let mut ancestors = self.ancestors.lock().expect("no holder of this lock panics");
+        let mut header = *ancestors.last().unwrap_or(&self.parent);
+        while (ancestors.len() as u64) < steps {
             header = self
                 .witness
                 .header(header.parent_hash)
-                .ok_or(StateError::Missing(Missing::BlockHash(header.number - 1)))?;
+                .ok_or(StateError::Missing(Missing::BlockHash(number)))?;
+            ancestors.push(header);
         }
-        Ok((header.number == number).then(|| header.hash()))
+        let before = usize::try_from(steps).ok().and_then(|steps| steps.checked_sub(1));
+        let header = before.map_or(self.parent, |before| ancestors[before]);
+        Ok(Some(header.hash()))
     }
 }

@@ -20,8 +20,8 @@ use ethrex_l1::{
     EventConfig, EventWatcher, HeadConfig, Policy, Sender, SenderConfig, SigningKey, watch_head,
 };
 use ethrex_settle::{
-    Blocks, ClaimPolicy, Contract, Driver, DriverParts, Poster, SequencerConfig, Settler, View,
-    bindings::INativeRollup,
+    Blocks, Challenger, ClaimPolicy, Contract, Driver, DriverParts, Poster, Proposer, Rescuer,
+    SequencerConfig, Settler, View, bindings::INativeRollup,
 };
 use ethrex_storage::Storage;
 use ethrex_store::Store;
@@ -72,29 +72,34 @@ struct Founded {
     genesis: Genesis,
 }
 
-fn founded() -> &'static Founded {
-    static FOUNDED: OnceLock<Founded> = OnceLock::new();
-    FOUNDED.get_or_init(|| {
+fn founded(mode: NativeMode) -> &'static Founded {
+    static INLINE: OnceLock<Founded> = OnceLock::new();
+    static OPTIMISTIC: OnceLock<Founded> = OnceLock::new();
+    let founded = match mode {
+        NativeMode::Inline => &INLINE,
+        NativeMode::Optimistic => &OPTIMISTIC,
+    };
+    founded.get_or_init(|| {
         let work = || {
             tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .start_paused(true)
                 .build()
                 .expect("the system has room for a runtime")
-                .block_on(found())
+                .block_on(found(mode))
         };
         std::thread::scope(|scope| scope.spawn(work).join()).expect("the deployment works")
     })
 }
 
-async fn found() -> Founded {
+async fn found(mode: NativeMode) -> Founded {
     let l1 = L1::verifying();
     let client = l1.client();
     let funded = [(dev::DEPLOYER.address, ether(10)), (dev::RICH[1].address, ether(10))];
     let genesis = l2_genesis(&l1_genesis(), CHAIN_ID, GAS_LIMIT, &funded).expect("it is one");
     let config = NativeDeployConfig {
         times: NativeTimes::DEVELOPMENT,
-        ..NativeDeployConfig::dev(genesis.clone(), NativeMode::Inline, dev::DEPLOYER.address)
+        ..NativeDeployConfig::dev(genesis.clone(), mode, dev::DEPLOYER.address)
     };
     let key = dev::RICH[3].private_key.parse().expect("development keys are keys");
     let deployment = deploy_native_once(&client, key, Policy::dev(), config);
@@ -133,6 +138,7 @@ impl NativeDisk {
 pub struct NativeWorld {
     /// The L1.
     pub l1: L1,
+    mode: NativeMode,
     rollup: Address,
     spec: ChainSpec,
 }
@@ -150,7 +156,20 @@ impl NativeWorld {
     /// If the contracts cannot be deployed.
     #[must_use]
     pub fn new() -> Self {
-        let founded = founded();
+        Self::of(NativeMode::Inline)
+    }
+
+    /// The same with a contract that executes only what somebody disputes.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    pub fn optimistic() -> Self {
+        Self::of(NativeMode::Optimistic)
+    }
+
+    fn of(mode: NativeMode) -> Self {
+        let founded = founded(mode);
         let l1 = L1::verifying().with_blocks(&founded.blocks);
         // What would work is asked for at the time of the day, so L1 must not be years behind.
         let now =
@@ -158,6 +177,7 @@ impl NativeWorld {
         l1.mine_after(now.as_secs() - l1.chain().head().timestamp);
         Self {
             l1,
+            mode,
             rollup: founded.rollup,
             spec: ChainSpec::new(founded.genesis.clone()).expect("the genesis is consistent"),
         }
@@ -338,11 +358,35 @@ impl NativeNode {
             let poster = Poster::new(contract.clone(), sender, to_post, POLL);
             tasks.spawn("poster", |stop| poster.run(stop));
         }
-        if part != Part::Follower {
-            let account = if part == Part::Sequencer { dev::RICH[5] } else { dev::RICH[6] };
+        let account = match part {
+            Part::Sequencer => Some(dev::RICH[5]),
+            Part::Settler => Some(dev::RICH[6]),
+            Part::Follower => None,
+        };
+        if let Some(account) = account {
             let sender = sender(&account, &mut tasks, "settler's sender");
-            let settler = Settler::new(contract, sender, blocks.clone(), view.clone(), POLL);
-            tasks.spawn("settler", |stop| settler.run(stop));
+            let (blocks, view) = (blocks.clone(), view.clone());
+            let recipient = account.address;
+            let rescuer =
+                Rescuer::new(contract.clone(), sender.clone(), view.clone(), recipient, POLL);
+            if part == Part::Settler {
+                tasks.spawn("rescuer", |stop| rescuer.run(stop));
+            }
+            match world.mode {
+                NativeMode::Inline => {
+                    let settler = Settler::new(contract, sender, blocks, view, POLL);
+                    tasks.spawn("settler", |stop| settler.run(stop));
+                }
+                NativeMode::Optimistic => {
+                    let parts = (contract.clone(), sender.clone(), blocks.clone(), view.clone());
+                    let challenger = Challenger::new(parts.0, parts.1, parts.2, parts.3, POLL);
+                    tasks.spawn("challenger", |stop| challenger.run(stop));
+                    if part == Part::Settler {
+                        let proposer = Proposer::new(contract, sender, blocks, view, POLL);
+                        tasks.spawn("proposer", |stop| proposer.run(stop));
+                    }
+                }
+            }
         }
         let Tasks { tasks, stop } = tasks;
         Self { chain, pool, view, blocks, tasks, stop }
@@ -404,8 +448,8 @@ impl NativeNode {
     /// # Panics
     /// Then.
     pub async fn check(&mut self) {
-        let ended: Vec<_> = self.tasks.extract_if(.., |(_, task)| task.is_finished()).collect();
-        for (name, task) in ended {
+        let ended = self.tasks.iter().position(|(_, task)| task.is_finished());
+        if let Some((name, task)) = ended.map(|at| self.tasks.swap_remove(at)) {
             let ended = task.await.expect("tasks do not panic");
             panic!("{name} has ended: {ended:?}");
         }

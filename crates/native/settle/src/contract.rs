@@ -7,7 +7,7 @@ use alloy_sol_types::SolCall;
 use ethrex_l1::{Client, L1Error, Revert};
 
 use crate::{
-    bindings::{Head, INativeRollup},
+    bindings::{Head, INativeRollup, Proposal},
     derivation::Deployment,
 };
 
@@ -54,6 +54,22 @@ impl Contract {
     /// If L1 does not answer.
     pub async fn head(&self) -> Result<Head, L1Error> {
         self.view(&INativeRollup::headCall {}, "read the settled head").await
+    }
+
+    /// The position that the next proposal must be for.
+    ///
+    /// # Errors
+    /// If L1 does not answer.
+    pub async fn next_proposal(&self) -> Result<u64, L1Error> {
+        self.view(&INativeRollup::nextProposalCall {}, "read the next proposal's position").await
+    }
+
+    /// The proposal at a position, as the contract keeps it.
+    ///
+    /// # Errors
+    /// If L1 does not answer.
+    pub async fn proposal(&self, position: u64) -> Result<Proposal, L1Error> {
+        self.view(&INativeRollup::proposalCall { position }, "read a proposal").await
     }
 
     /// How many items were ever posted.

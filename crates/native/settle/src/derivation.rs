@@ -462,6 +462,15 @@ impl Derivation {
         (standing, first)
     }
 
+    /// The last L1 block in which a proposal was refuted; 0 if none was.
+    #[must_use]
+    pub fn last_refuted(&self) -> u64 {
+        let refuted = |(at, dispute): &(u64, Dispute)| {
+            matches!(dispute, Dispute::Challenged { .. }).then_some(*at)
+        };
+        self.disputes.iter().rev().find_map(refuted).unwrap_or_default()
+    }
+
     /// The context that an item posted on this L1 header will have. All its events must have been applied.
     #[must_use]
     pub fn context(&self, header: &Header, hash: B256) -> L1Context {

@@ -283,14 +283,22 @@ impl Driver {
 
     /// The next block that L1 has and we have not walked over.
     fn derive_next(&mut self) -> Result<Option<Work>, DriverError> {
+        let mut known = false;
         while let Some(plan) = self.view.write(Follower::next_plan) {
             if let Some(block) = self.parts.blocks.known(&plan)? {
                 self.walked(&plan, block, "known")?;
+                known = true;
                 continue;
+            }
+            if known {
+                self.follow()?;
             }
             let blocks = self.parts.blocks.clone();
             let derive = move || Ok((plan.clone(), blocks.derive(&plan)?));
             return Ok(Some(Work::Deriving(tokio::task::spawn_blocking(derive))));
+        }
+        if known {
+            self.follow()?;
         }
         self.check_complete()?;
         Ok(None)
@@ -315,12 +323,15 @@ impl Driver {
             Done::Nothing => Ok(()),
             // L1 may have gone another way meanwhile.
             Done::Derived(plan, _) if self.view.read(Follower::tip) != plan.at => Ok(()),
-            Done::Derived(plan, block) => self.walked(&plan, block, "executed"),
+            Done::Derived(plan, block) => {
+                self.walked(&plan, block, "executed")?;
+                self.follow()
+            }
             Done::Built(built) => self.on_built(*built),
         }
     }
 
-    /// A block of L1 is stored: the walk goes on, and the chain with it.
+    /// A block of L1 is stored: the walk goes on.
     fn walked(
         &mut self,
         plan: &Plan,
@@ -336,7 +347,7 @@ impl Driver {
             tracing::warn!(number, "L1 went another way than our blocks; they are dropped");
             self.abandon(position)?;
         }
-        self.follow()
+        Ok(())
     }
 
     /// Moves head, safe and final block to where the walk and our own blocks are.
@@ -355,7 +366,7 @@ impl Driver {
         let storage = chain.storage();
         if chain.head().number >= walk.number && walk.number > 0 {
             storage.set_safe(walk.hash)?;
-            let settled = self.view.read(|follower| follower.derivation().settled());
+            let settled = self.view.read(Follower::settled);
             if let Some(settled) = settled.filter(|settled| settled.number <= walk.number)
                 && storage.canonical_hash(settled.number)? == Some(settled.hash)
             {

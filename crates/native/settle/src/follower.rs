@@ -12,7 +12,9 @@ use ethrex_l1::{Event, Update};
 
 use crate::{
     bindings::INativeRollup::INativeRollupEvents as RollupEvent,
-    derivation::{Cursor, Deployment, Derivation, L1Block, Next, OutOfOrder, Plan},
+    derivation::{
+        Cursor, Deployment, Derivation, L1Block, Next, OutOfOrder, Parent, Plan, Settled,
+    },
 };
 
 /// L1 blocks that may be taken back: what was derived from older ones is forgotten once it is settled.
@@ -121,7 +123,27 @@ impl Follower {
         (place(&begins) == (position, index)).then(|| self.walk.range(first..))
     }
 
-    /// The last block of the walk with all that is settled, if the walk knows it.
+    /// The steps of a whole item; `None` while some of them are still to come, or are forgotten.
+    #[must_use]
+    pub fn steps_of(&self, position: u64) -> Option<Vec<Walked>> {
+        let steps =
+            self.steps_from(position, 0)?.take_while(|walked| walked.at.position == position);
+        (self.tip().position > position).then(|| steps.copied().collect())
+    }
+
+    /// The last block that L1 has settled; `None` while that is the genesis, or is not walked over yet.
+    #[must_use]
+    pub fn settled(&self) -> Option<Settled> {
+        if let Some(settled) = self.derivation.settled() {
+            return Some(settled);
+        }
+        let (_, open) = self.derivation.proposals();
+        let last = self.walk.partition_point(|walked| walked.at.position < open).checked_sub(1)?;
+        let Parent { number, hash, .. } = self.walk[last].after.parent;
+        (number > 0).then_some(Settled { number, hash })
+    }
+
+    /// The step of the walk that ended with this block.
     #[must_use]
     pub fn step_of_block(&self, number: u64) -> Option<&Walked> {
         let first = self.walk.partition_point(|walked| walked.after.parent.number < number);
@@ -139,7 +161,7 @@ impl Follower {
     /// Forgets steps that are settled and so old that L1 does not take them back.
     fn prune(&mut self) {
         let Some(upto) = self.derivation.upto() else { return };
-        let Some(settled) = self.derivation.settled() else { return };
+        let Some(settled) = self.settled() else { return };
         let below = upto.saturating_sub(REORG_DEPTH);
         let old = |walked: &Walked| {
             walked.after.parent.number < settled.number

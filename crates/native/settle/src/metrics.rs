@@ -39,3 +39,8 @@ pub(crate) fn settled(steps: usize, bytes: usize, gas: u64) {
     #[expect(clippy::cast_precision_loss, reason = "a metric, not money")]
     histogram!("settle_advance_gas").record(gas as f64);
 }
+
+/// A false proposal was disputed with success.
+pub(crate) fn challenged() {
+    counter!("settle_challenges_total").increment(1);
+}

@@ -83,7 +83,7 @@ impl Size {
     }
 
     /// Gas of a transaction of this size.
-    fn tx_gas(self) -> u64 {
+    pub(crate) fn tx_gas(self) -> u64 {
         // Call data is copied to memory twice on its way to EXECUTE.
         let words = (2 * self.bytes as u64).div_ceil(32);
         let memory = 3 * words + words * words / 512;
@@ -103,7 +103,7 @@ fn gas_bound(envelope: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// Why settling stopped.
+/// Why settling, proposing, disputing or forcing stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum SettlerError {
     /// L1 cannot be used at all.
@@ -156,23 +156,7 @@ impl Settler {
     /// # Errors
     /// What an operator has to look at.
     pub async fn run(self, stop: CancellationToken) -> Result<(), SettlerError> {
-        let mut tick = interval(self.every);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let turn = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                turn = async { tick.tick().await; self.turn().await } => turn,
-            };
-            match turn {
-                Ok(()) => {}
-                Err(SettlerError::L1(error)) if error.reaction() != Reaction::Stop => {
-                    tracing::debug!(%error, "cannot settle now; trying again");
-                }
-                // The sender ends by the same token, and may be faster.
-                Err(SettlerError::Sender(_)) if stop.is_cancelled() => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
+        every(self.every, stop, || self.turn()).await
     }
 
     /// Settles all there is, one transaction after the other.
@@ -226,6 +210,31 @@ impl Settler {
                     return Ok(());
                 }
             }
+        }
+    }
+}
+
+/// Takes turns until stopped. An L1 that is down is waited for.
+pub(crate) async fn every<F: Future<Output = Result<(), SettlerError>>>(
+    time: Duration,
+    stop: CancellationToken,
+    mut turn: impl FnMut() -> F,
+) -> Result<(), SettlerError> {
+    let mut tick = interval(time);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let turned = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            turned = async { tick.tick().await; turn().await } => turned,
+        };
+        match turned {
+            Ok(()) => {}
+            Err(SettlerError::L1(error)) if error.reaction() != Reaction::Stop => {
+                tracing::debug!(%error, "L1 does not answer; trying again");
+            }
+            // The sender ends by the same token, and may be faster.
+            Err(SettlerError::Sender(_)) if stop.is_cancelled() => return Ok(()),
+            Err(error) => return Err(error),
         }
     }
 }

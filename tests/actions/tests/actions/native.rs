@@ -1,12 +1,13 @@
 //! A native rollup from L1 to L2 and back, and what happens when things go wrong between.
 
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::Encodable;
 use ethrex_deploy::dev;
 use ethrex_rules::testing::signed;
 use ethrex_settle::bindings::INativeRollup;
 use ethrex_test_actions::{NativeNode, NativeWorld, Part, Reorged, User, ether};
+use ethrex_types::Header;
 
 fn alice() -> User {
     User::new(&dev::RICH[1])
@@ -78,26 +79,21 @@ async fn a_message_with_value_arrives_within_four_blocks() {
 async fn what_was_promised_survives_a_crash_at_any_time() {
     let world = NativeWorld::new();
     let disk = world.disk();
-    let mut sent = 0;
     for run in 0..6 {
         let node = world.start(&disk, Part::Sequencer).await;
         world.pass(1).await;
         let promised = node.hashes(node.height());
         for _ in 0..3 {
             node.transfer(&alice(), BOB, U256::from(1));
-            sent += 1;
         }
         world.pass(run % 4).await;
         assert_eq!(node.hashes(promised.len() as u64 - 1), promised, "run {run}");
         node.kill().await;
-        // The pool of these nodes has no journal: what did not get into a block is gone.
-        let node = world.start(&disk, Part::Follower).await;
-        sent = node.nonce(alice().address());
-        node.kill().await;
     }
     let mut node = world.start(&disk, Part::Sequencer).await;
-    assert_eq!(node.balance(BOB), U256::from(sent));
-    assert!(sent > 3);
+    // The pool of these nodes has no journal: what did not get into a block is gone.
+    let included = node.nonce(alice().address());
+    assert!(included > 3 && node.balance(BOB) == U256::from(included));
     settle_all(&world, &mut node).await;
     check_stranger(&world, &node).await;
     node.stop().await;
@@ -207,5 +203,92 @@ async fn garbage_in_the_inbox_stops_nobody() {
     settle_all(&world, &mut node).await;
     assert!(world.contract().head().await.unwrap().position >= 5);
     check_stranger(&world, &node).await;
+    node.stop().await;
+}
+
+/// A proposal for the item at `position` with what `change` makes of the truth.
+fn propose(
+    world: &NativeWorld,
+    node: &NativeNode,
+    position: u64,
+    change: impl FnOnce(&mut Vec<B256>, &mut Vec<u64>),
+) {
+    let (item, steps) = node.view.read(|follower| {
+        let item = follower.derivation().item(position).expect("it is posted").item.clone();
+        (item, follower.steps_of(position).expect("it is walked over"))
+    });
+    let hashes = steps.iter().map(|walked| walked.after.parent.hash);
+    let (mut hashes, mut forced): (Vec<_>, Vec<_>) =
+        hashes.zip(steps.iter().map(|walked| walked.after.forced)).unzip();
+    change(&mut hashes, &mut forced);
+    // Of a made-up last block there is a made-up header, and of none no header.
+    let (mut header, last) = (Vec::new(), *hashes.last().expect("it has blocks"));
+    let none = last == steps[0].at.parent.hash;
+    match node.chain.storage().header(last).expect("memory does not fail") {
+        Some(_) if none => {}
+        Some(known) => known.inner().encode(&mut header),
+        None => made_up(node).encode(&mut header),
+    }
+    let call =
+        INativeRollup::proposeCall { item, hashes, forcedAfter: forced, lastHeader: header.into() };
+    world.call(&User::new(&dev::RICH[8]), ether(1), &call);
+}
+
+/// A header that no block has.
+fn made_up(node: &NativeNode) -> Header {
+    let head = node.chain.head().inner().clone();
+    Header { state_root: B256::repeat_byte(0xee), ..head }
+}
+
+/// Standing proposals, as the node has read them.
+fn standing(node: &NativeNode) -> usize {
+    node.view.read(|follower| follower.derivation().proposals().0.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn c07_every_kind_of_false_proposal_is_refuted_and_the_truth_becomes_final() {
+    let world = NativeWorld::optimistic();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    for round in 1..=3 {
+        node.transfer(&alice(), BOB, ether(1));
+        world.until(&mut node, "the transfer", |node| node.balance(BOB) == ether(round)).await;
+        world.pass(1).await;
+    }
+    let height = node.height();
+    world.until(&mut node, "posting", |node| node.derived() == height).await;
+
+    type Change = fn(&NativeNode, &mut Vec<B256>, &mut Vec<u64>);
+    let lies: [Change; 3] = [
+        |node, hashes, _| *hashes.last_mut().unwrap() = made_up(node).hash_slow(),
+        |node, hashes, _| *hashes.last_mut().unwrap() = node.hashes(0)[0],
+        |node, hashes, forced| {
+            hashes.fill(made_up(node).hash_slow());
+            forced.fill(0);
+        },
+    ];
+    for (number, lie) in lies.into_iter().enumerate() {
+        let refuted = node.view.read(|follower| follower.derivation().last_refuted());
+        propose(&world, &node, 0, |hashes, forced| lie(&node, hashes, forced));
+        let again = |node: &NativeNode| {
+            node.view.read(|follower| follower.derivation().last_refuted()) > refuted
+        };
+        // The second lie is one block of many, or skips all: whichever, it falls.
+        world.until(&mut node, &format!("refutation of lie {number}"), again).await;
+        assert_eq!(standing(&node), 0);
+    }
+    propose(&world, &node, 0, |_, _| {});
+    world.pass(3).await;
+    assert_eq!(standing(&node), 1, "the truth stands");
+
+    let mut proposer = world.start(&world.disk(), Part::Settler).await;
+    world.pass(40).await;
+    world
+        .until(&mut proposer, "finality", |it| {
+            it.view.read(|follower| follower.settled().is_some_and(|to| to.number >= height))
+        })
+        .await;
+    assert!(world.settled().await >= height);
+    proposer.stop().await;
     node.stop().await;
 }

@@ -177,3 +177,6 @@ impl Follower {
         self.derivation.prune(below, self.start.position, self.start.forced);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,14 +2,14 @@
 //! get their turn.
 //!
 //! The contract lets everybody post once there was no progress for its timeout. Who is too late has posted one item too
-//! many, which does no harm.
+//! many, which does no harm. An item whose blobs nobody has proven in time holds up all behind it: it is skipped.
 
 use std::time::Duration;
 
 use alloy_primitives::Address;
 use alloy_sol_types::SolCall;
 use ethrex_execute::stream::{self, Codec, StreamBlock};
-use ethrex_l1::{Outcome, Sender, TxRequest};
+use ethrex_l1::{Outcome, Purpose, Sender, TxRequest};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -59,6 +59,30 @@ impl Rescuer {
     }
 
     async fn turn(&self) -> Result<(), SettlerError> {
+        self.skip().await?;
+        self.force().await
+    }
+
+    /// Leaves behind an item that cannot be settled, once the contract allows it.
+    async fn skip(&self) -> Result<(), SettlerError> {
+        let position = self.contract.head().await?.position;
+        let item = self.view.read(|follower| {
+            let posted = follower.derivation().item(position)?;
+            (!posted.is_proven()).then(|| posted.item.clone())
+        });
+        let Some(item) = item else { return Ok(()) };
+        let call = INativeRollup::skipCall { item };
+        // It would only say that it is too early.
+        if self.contract.would_work(&call).await?.is_err() {
+            return Ok(());
+        }
+        let data = call.abi_encode();
+        let purpose = purpose("skip", position, &data);
+        let request = TxRequest::call(self.contract.address(), data);
+        self.send("skip", position, purpose, request).await
+    }
+
+    async fn force(&self) -> Result<(), SettlerError> {
         let head = self.contract.client().head().await?;
         let due = self.view.read(|follower| {
             let (derivation, tip) = (follower.derivation(), follower.tip());
@@ -88,22 +112,38 @@ impl Rescuer {
         let data = call.abi_encode();
         let purpose = purpose("rescue", position, &data);
         let request = TxRequest::call(self.contract.address(), data);
+        tracing::info!(
+            position,
+            on = header.number,
+            "the contract is open; posting an empty block for forced transactions"
+        );
+        self.send("rescue", position, purpose, request).await
+    }
+
+    async fn send(
+        &self,
+        what: &'static str,
+        position: u64,
+        purpose: Purpose,
+        request: TxRequest,
+    ) -> Result<(), SettlerError> {
         match self.sender.submit(purpose, request).await?.await? {
             Outcome::Mined(mined) => {
                 tracing::info!(
+                    what,
                     position,
-                    on = header.number,
+                    gas = mined.gas_used,
                     l1_block = mined.block,
-                    "posted an empty block for forced transactions"
+                    "the rollup goes on"
                 );
             }
             Outcome::Reverted(_, why) | Outcome::WouldRevert(why) => {
-                metrics::refused("rescue");
-                tracing::debug!(%why, "L1 does not take an empty block now");
+                metrics::refused(what);
+                tracing::debug!(%why, what, position, "L1 does not take it now");
             }
             Outcome::Refused(why) => {
-                metrics::refused("rescue");
-                tracing::warn!(%why, "L1 does not take an empty block");
+                metrics::refused(what);
+                tracing::warn!(%why, what, position, "L1 does not take it");
             }
         }
         Ok(())

@@ -3,11 +3,15 @@
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::Encodable;
-use ethrex_deploy::dev;
+use ethrex_deploy::{dev, native::l1_genesis};
+use ethrex_execute::{
+    ExecuteConfig, Flags, Mode, StreamBlock, envelope, execute,
+    stream::{self, Codec},
+};
 use ethrex_rules::testing::signed;
 use ethrex_settle::bindings::INativeRollup;
 use ethrex_test_actions::{NativeNode, NativeWorld, Part, Reorged, User, ether};
-use ethrex_types::Header;
+use ethrex_types::{ChainSpec, Header};
 
 fn alice() -> User {
     User::new(&dev::RICH[1])
@@ -291,4 +295,51 @@ async fn c07_every_kind_of_false_proposal_is_refuted_and_the_truth_becomes_final
     assert!(world.settled().await >= height);
     proposer.stop().await;
     node.stop().await;
+}
+
+/// What EXECUTE says about a stream: its data root, transactions and blocks.
+fn executed(stream: &[u8]) -> (B256, u64, u64) {
+    let genesis = l1_genesis();
+    let config = ExecuteConfig::from_genesis(&genesis).unwrap().unwrap();
+    let time = genesis.timestamp + 1;
+    let spec = ChainSpec::new(genesis).unwrap();
+    let gas_bound = stream::decode(stream).gas;
+    let header = envelope::Header { mode: Mode::Data, level: 1, flags: Flags::NONE, gas_bound };
+    let envelope = header.wrap(&[&[0, 0], stream].concat());
+    let outcome = execute(&config, &spec, 0, time, 30_000_000, &envelope).unwrap();
+    let output = outcome.result.unwrap();
+    let word = |index: usize| &output[index * 32..][..32];
+    let part = |at: usize| u64::from_be_bytes(word(20)[at..][..8].try_into().unwrap());
+    (B256::from_slice(word(18)), part(8), part(24))
+}
+
+#[test]
+fn c12_a_node_reads_the_blocks_that_execute_reads_whatever_is_posted() {
+    let block = |dt, lens: &[usize]| StreamBlock {
+        dt,
+        transactions: lens.iter().map(|len| Bytes::from(vec![0xaa; *len])).collect(),
+    };
+    let blocks = [block(1, &[100, 200]), block(0, &[]), block(u64::MAX, &[1, 0, 3000])];
+    let whole = stream::encode(&blocks, Codec::Raw).unwrap();
+    // A small generator is enough to reach every byte and every length.
+    let mut state = 7_u64;
+    let mut random = move || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap()
+    };
+    for round in 0..300 {
+        let mut stream = whole.clone();
+        for _ in 0..round % 4 {
+            let at = random() % stream.len();
+            stream[at] = random().to_le_bytes()[0];
+        }
+        if round % 3 == 0 {
+            stream.truncate(random() % stream.len());
+        }
+        let decoded = stream::decode(&stream).blocks;
+        let transactions = decoded.iter().map(|block| block.transactions.len() as u64).sum();
+        let expected = (stream::data_root(&decoded), transactions, decoded.len() as u64);
+        assert_eq!(executed(&stream), expected, "round {round}");
+    }
 }

@@ -9,7 +9,7 @@ mod body;
 
 pub use self::body::{
     Attributes, BlobOpening, BlockBody, DataBody, DeriveCounts, DeriveInput, MAX_ANCESTORS,
-    MAX_BLOBS, Undecodable, peek_blob_count, peek_derive_counts,
+    MAX_BLOBS, Undecodable, peek_blob_count, peek_derive_counts, peek_inclusion_count,
 };
 use ethrex_stateless::ssz::SCHEMA_AMSTERDAM;
 

@@ -18,7 +18,10 @@ use ethrex_types::{ChainSpec, Fork, Header as BlockHeader, StateError};
 
 use crate::{
     config::{ExecuteConfig, MAX_LEVEL, level_of, with_chain_id},
-    envelope::{Header, Input, Mode, Undecodable, peek_blob_count, peek_derive_counts},
+    envelope::{
+        Flags, Header, Input, Mode, Undecodable, peek_blob_count, peek_derive_counts,
+        peek_inclusion_count,
+    },
     failure::{FailureClass, Forbidden},
     gas,
     precompile::{Cache, Execute, key},
@@ -178,6 +181,11 @@ fn charge(context: &Context<'_>, gas: u64, input: &[u8]) -> Result<Charged, Fail
     }
     let cost = pay(gas::envelope(len, header.gas_bound))?;
     let more = match header.mode {
+        Mode::Block if header.flags.has(Flags::INCLUSION_LIST) => {
+            let count = peek_inclusion_count(body)
+                .ok_or(FailureClass::Undecodable(Undecodable::InclusionList))?;
+            (count as u64).saturating_mul(gas::DROP_GAS)
+        }
         Mode::Block => 0,
         Mode::Derive => {
             let counts =

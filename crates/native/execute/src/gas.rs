@@ -6,7 +6,7 @@ pub const BASE_GAS: u64 = 50_000;
 pub const BYTE_GAS: u64 = 8;
 /// Every gas of `gas_bound`.
 pub const EXEC_MUL: u64 = 1;
-/// Every transaction given to DERIVE: recovering its sender, and looking at it if it is dropped.
+/// Every transaction given to DERIVE, or in an inclusion list: recovering its sender, and looking at it if it is dropped.
 pub const DROP_GAS: u64 = 6_000;
 /// Every blob bound by DATA: one KZG proof and the evaluation of 4,096 points.
 pub const BLOB_GAS: u64 = 60_000;
@@ -20,6 +20,9 @@ pub const DATA_BLOCK_GAS: u64 = 500;
 /// DATA: every transaction, out of `gas_bound`.
 pub const DATA_TX_GAS: u64 = 200;
 
+/// What every transaction of a valid block uses at least, and what recovering its sender is worth. More transactions than `gas_bound` covers at
+/// this price are not looked at.
+pub const MIN_TX_GAS: u64 = 3_000;
 /// Longest input, in bytes. Memory gas keeps an ordinary call below it anyway.
 pub const MAX_INPUT_LEN: usize = 1 << 20;
 /// What one transaction may use in regular gas at most (EIP-7825), and so what is reserved before it runs.

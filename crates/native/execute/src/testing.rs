@@ -2,6 +2,8 @@
 
 pub mod vectors;
 
+use std::sync::LazyLock;
+
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, TxKind, U256, address, bytes};
 use ethrex_stateless::{
@@ -65,6 +67,12 @@ pub fn chain(chain_id: u64) -> TestChain {
     TestChain::with_genesis(genesis)
 }
 
+/// The L1, whose state does not matter to EXECUTE.
+pub fn l1_spec() -> &'static ChainSpec {
+    static SPEC: LazyLock<ChainSpec> = LazyLock::new(|| chain(L1_CHAIN_ID).spec().clone());
+    &SPEC
+}
+
 /// The rules of the L1.
 ///
 /// # Panics
@@ -77,7 +85,7 @@ pub fn l1_rules(spec: &ChainSpec) -> WithExecute {
 /// EXECUTE on the L1.
 #[must_use]
 pub fn l1_execute() -> Execute {
-    Execute::new(chain(L1_CHAIN_ID).spec().clone(), config(), 0)
+    Execute::new(l1_spec().clone(), config(), 0)
 }
 
 /// A transaction of account `number` for the chain with this id.

@@ -138,6 +138,14 @@ pub fn peek_derive_counts(body: &[u8]) -> Option<DeriveCounts> {
     Some(DeriveCounts { forced: count(FORCED_FIELD)?, posted: count(POSTED_FIELD)? })
 }
 
+/// Counts the inclusion list at the end of BLOCK; `None` where it is not where its length says.
+#[must_use]
+pub fn peek_inclusion_count(body: &[u8]) -> Option<usize> {
+    let (rest, len) = body.split_last_chunk::<TRAILER_LEN>()?;
+    let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
+    codec::count(rest.get(rest.len().checked_sub(len)?..)?)
+}
+
 /// Counts the blobs of DATA.
 #[must_use]
 pub fn peek_blob_count(body: &[u8]) -> Option<usize> {

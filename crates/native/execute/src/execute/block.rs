@@ -12,6 +12,7 @@ use crate::{
     ExecuteResult,
     envelope::{BlockBody, Flags, Header, Mode, Undecodable},
     failure::{FailureClass, Forbidden},
+    gas::MIN_TX_GAS,
     roots::{blobs_hash, keccak_chain},
 };
 
@@ -111,7 +112,9 @@ fn check(
     }
     let (spec, rules) = rollup(context, input.chain_id)?;
     check_schema(context, input.schema, payload.timestamp)?;
-    if let Some(bound) = options.gas_bound.filter(|bound| payload.gas_used > *bound) {
+    // Senders are recovered before anything runs: that is paid for too.
+    let least = (payload.transactions.len() as u64).saturating_mul(MIN_TX_GAS);
+    if let Some(bound) = options.gas_bound.filter(|bound| payload.gas_used.max(least) > *bound) {
         return Err(FailureClass::GasBound(bound).into());
     }
     // What is not a header is found out below.

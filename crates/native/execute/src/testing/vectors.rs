@@ -13,8 +13,8 @@ use ethrex_types::Tx;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    L1_CHAIN_ID, attributes, block_attributes, block_envelope, chain, config, derive_on, open_blob,
-    raw, rollup_rules, signed_for,
+    L1_CHAIN_ID, attributes, block_attributes, block_envelope, chain, config, derive_on, l1_spec,
+    open_blob, raw, rollup_rules, signed_for,
 };
 use crate::{
     DataBody, DeriveInput, ExecuteResult, Flags, Header, Mode, Outcome, StreamBlock, envelope,
@@ -119,8 +119,7 @@ fn edited(base: &[u8], edits: &[Edit]) -> Vec<u8> {
 /// On a fault, which there cannot be.
 #[must_use]
 pub fn answer(timestamp: u64, gas: u64, input: &[u8]) -> Outcome {
-    let l1 = chain(L1_CHAIN_ID);
-    execute(&config(), l1.spec(), 0, timestamp, gas, input).expect("witnesses have no faults")
+    execute(&config(), l1_spec(), 0, timestamp, gas, input).expect("witnesses have no faults")
 }
 
 /// Gas that pays for every input here.

@@ -326,6 +326,56 @@ fn an_inclusion_list_is_satisfied_unless_something_was_left_out() {
 }
 
 #[test]
+fn g01_every_entry_of_an_inclusion_list_is_paid_for() {
+    let block = sample();
+    let cost = |count| {
+        let envelope = block_envelope(&block, Some(vec![Bytes::new(); count]));
+        call(PLENTY, &envelope).gas_charged - 8 * envelope.len() as u64
+    };
+    assert_eq!(cost(7) - cost(0), 7 * 6_000);
+    let alone = block_envelope(&block, None);
+    assert_eq!(cost(0), call(PLENTY, &alone).gas_charged - 8 * alone.len() as u64);
+}
+
+#[test]
+fn g04_more_transactions_than_are_paid_for_are_not_looked_at() {
+    let block = sample();
+    let many = changed(&block, |input| {
+        // Any bytes: nobody reads them.
+        input.request.payload.transactions = vec![Bytes::from_static(b"x"); 20_001];
+    });
+    assert!(matches!(fails(&many), FailureClass::GasBound(_)));
+    // A valid transaction uses more than that.
+    let bounds = ethrex_evm::TxBounds::at(rollup().spec(), 1, 12);
+    let smallest = signed_for(CHAIN_ID, 1, |tx| {
+        tx.to = TxKind::Call(ethrex_stateless::testing::signer(1).address())
+    });
+    let gas = bounds.initial_gas(&smallest, ethrex_stateless::testing::signer(1).address());
+    assert!(gas.intrinsic >= gas::MIN_TX_GAS, "{gas:?}");
+}
+
+/// Bytes changed anywhere: what is still accepted is the same block.
+#[test]
+fn w02_a_changed_input_is_refused_or_means_the_same() {
+    let block = sample();
+    let good = block_envelope(&block, None);
+    let expected = succeeds(&good);
+    let mut next = numbers();
+    let mut accepted = 0;
+    for _ in 0..1_000 {
+        let input = mutated(&good, &mut next);
+        if let Ok(output) = call(PLENTY, &input).result {
+            let result = ExecuteResult::decode(&output).unwrap();
+            let burned_fees = result.burned_fees;
+            assert_eq!(ExecuteResult { burned_fees: expected.burned_fees, ..result }, expected);
+            assert!(burned_fees == expected.burned_fees || burned_fees.is_zero());
+            accepted += 1;
+        }
+    }
+    assert!(accepted < 100, "the header alone leaves room: {accepted}");
+}
+
+#[test]
 fn an_inclusion_list_stands_where_its_length_says() {
     let block = sample();
     let envelope = block_envelope(&block, Some(raws(&[transfer(1, 0)])));

@@ -2,7 +2,8 @@
 
 use alloy_primitives::{B256, bytes};
 use ethrex_execute::{
-    Anchored, Attributes, Caps, Derivation, Derived, ExecuteConfig, Frame, Offer, ParentState,
+    Anchored, Attributes, Caps, Derivation, DeriveInput, Derived, ExecuteConfig, Frame, Offer,
+    ParentState,
     derive::{FORCED_LANE_TXS, forced_lane},
     roots::keccak_chain,
 };
@@ -140,8 +141,7 @@ fn attributes_out_of_range_are_the_callers_fault() {
         change(&mut changed);
         assert!(derive_on(&chain, &config(), &changed, &[], &[]).is_err());
         let (_, envelope) = derive_on(&chain, &config(), &good, &[], &[]).unwrap();
-        let mut input =
-            ethrex_execute::DeriveInput::decode(&Bytes::copy_from_slice(&envelope[14..])).unwrap();
+        let mut input = DeriveInput::decode(&Bytes::copy_from_slice(&envelope[14..])).unwrap();
         change(&mut input.attributes);
         [&envelope[..14], &input.encode()].concat()
     };
@@ -157,8 +157,7 @@ fn w01_every_node_of_a_derivation_is_needed() {
     let chain = grown();
     let posted = [raw(&transfer(1, 1)), raw(&transfer(5, 9)), raw(&heavy(3, 0, 100))];
     let (_, envelope) = derive_on(&chain, &config(), &attributes(&chain), &[], &posted).unwrap();
-    let input =
-        ethrex_execute::DeriveInput::decode(&Bytes::copy_from_slice(&envelope[14..])).unwrap();
+    let input = DeriveInput::decode(&Bytes::copy_from_slice(&envelope[14..])).unwrap();
     for index in 0..input.witness.state.len() {
         let mut less = input.clone();
         less.witness.state.remove(index);
@@ -376,6 +375,46 @@ fn g03_work_that_overfills_the_access_list_counts() {
     let (derived, result) = derive_both(&chain, &attributes(&chain), &[], &posted);
     assert_eq!((result.included_count, result.dropped_count), (0, 3));
     assert_eq!(derived.gas_bound, 8_950_000, "the second is not run");
+}
+
+/// Bytes changed anywhere: a call ends, and what it accepts it says.
+#[test]
+fn w02_a_changed_derivation_is_refused_or_is_what_it_says() {
+    let chain = grown();
+    let posted = raws(&[transfer(1, 1), write(2, 1, 3, 0)]);
+    let (_, good) =
+        derive_on(&chain, &config(), &attributes(&chain), &raws(&[transfer(3, 0)]), &posted)
+            .unwrap();
+    let expected = succeeds(&good);
+    let original = DeriveInput::decode(&Bytes::copy_from_slice(&good[14..])).unwrap();
+    let mut next = numbers();
+    for _ in 0..1_000 {
+        let input = mutated(&good, &mut next);
+        let Ok(output) = call(PLENTY, &input).result else { continue };
+        let result = ExecuteResult::decode(&output).unwrap();
+        let body = DeriveInput::decode(&Bytes::copy_from_slice(&input[14..])).unwrap();
+        assert_eq!(result.parent_hash, alloy_primitives::keccak256(&body.parent_header));
+        assert_eq!(result.posted_root, keccak_chain(&body.posted));
+        assert_eq!(result.forced_root, keccak_chain(&body.forced));
+        assert_eq!(
+            (result.timestamp, result.anchor),
+            (body.attributes.timestamp, body.attributes.anchor)
+        );
+        assert_eq!(
+            (result.slot_number, result.gas_limit),
+            (body.attributes.slot_number, body.attributes.gas_limit)
+        );
+        assert_eq!(result.chain_id, body.chain_id);
+        // Who asks for the same gets the same: witness and ancestors can only be there or not.
+        let asked = DeriveInput {
+            witness: original.witness.clone(),
+            ancestors: original.ancestors.clone(),
+            ..body
+        };
+        if asked == original {
+            assert_eq!(result.block_hash, expected.block_hash);
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -1,8 +1,9 @@
 //! Levels and forks.
 
+use alloy_primitives::bytes;
 use ethrex_execute::{ExecuteConfig, MAX_LEVEL};
 use ethrex_stateless::testing::BLOCK_TIME;
-use ethrex_types::{ChainSpec, Genesis};
+use ethrex_types::{ChainSpec, Genesis, GenesisAccount};
 
 use super::*;
 
@@ -62,6 +63,42 @@ fn g06_an_envelope_for_another_level_fails() {
     for level in 0..=MAX_LEVEL {
         let outcome = execute(&config(), second.spec(), level, 1_000, PLENTY, &envelope).unwrap();
         assert_eq!(outcome.result.is_ok(), level == 1, "on level {level}");
+    }
+}
+
+/// Calls itself as often as its first word says, and then EXECUTE with what follows. Whether that succeeded, plus 1, is in slot 0.
+const DEEP: Bytes = bytes!(
+    "365f5f37" "5f51" "8015" "6021" "57" // copy; jump if the first word is 0
+    "60019003" "5f52" "5f5f365f5f305af1" "00" // one less; call(gas, self, 0, 0, calldatasize, 0, 0)
+    "0000000000" "0000"
+    "5b50" "5f5f602036036020" "5f610101" "5af1" "6001015f5500" // call(gas, 0x0101, 0, 32, calldatasize - 32, 0, 0)
+);
+
+#[test]
+fn g06_execute_stands_at_the_bottom_of_a_deep_stack_of_calls() {
+    let at = Address::repeat_byte(0xde);
+    let mut genesis = chain(L1_CHAIN_ID).spec().genesis().clone();
+    let storage = [(Default::default(), alloy_primitives::B256::with_last_byte(0xff))];
+    let deep = GenesisAccount {
+        code: Some(DEEP),
+        storage: Some(storage.into()),
+        ..GenesisAccount::default()
+    };
+    genesis.alloc.insert(at, deep);
+    let mut rollup = rollup();
+    let envelope = tight(&make(&mut rollup, &[transfer(1, 0)]));
+    for depth in [0, 150, 2_000] {
+        let mut l1 = TestChain::with_genesis(genesis.clone());
+        let (rules, attributes) = (l1_rules(l1.spec()), l1.attributes());
+        let call = signed_for(L1_CHAIN_ID, 1, |tx| {
+            tx.gas_limit = 16_000_000;
+            tx.to = TxKind::Call(at);
+            tx.input = [&U256::from(depth).to_be_bytes::<32>()[..], &envelope].concat().into();
+        });
+        l1.make_with(&rules, &attributes, &[call]).unwrap();
+        // At the end of the stack, or of the gas, nobody gets to call it.
+        let expected = if depth == 2_000 { 0xff } else { 2 };
+        assert_eq!(slot(&l1, at, 0), U256::from(expected), "{depth}");
     }
 }
 

@@ -18,8 +18,7 @@ const PLENTY: u64 = 200_000_000;
 
 /// Calls EXECUTE on the L1 at this time.
 fn call_at(timestamp: u64, gas: u64, input: &[u8]) -> Outcome {
-    let l1 = chain(L1_CHAIN_ID);
-    execute(&config(), l1.spec(), 0, timestamp, gas, input).unwrap()
+    execute(&config(), l1_spec(), 0, timestamp, gas, input).unwrap()
 }
 
 fn call(gas: u64, input: &[u8]) -> Outcome {
@@ -83,6 +82,32 @@ fn make(chain: &mut TestChain, transactions: &[Tx]) -> TestBlock {
 
 fn raws(transactions: &[Tx]) -> Vec<Bytes> {
     transactions.iter().map(raw).collect()
+}
+
+/// Numbers below a bound, always the same.
+fn numbers() -> impl FnMut(usize) -> usize {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    }
+}
+
+/// An input with one to three bytes changed, removed or inserted.
+fn mutated(input: &[u8], next: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
+    let mut input = input.to_vec();
+    for _ in 0..1 + next(3) {
+        let at = next(input.len());
+        match next(6) {
+            0 => input[at] = next(256) as u8,
+            1 => drop(input.remove(at)),
+            2 => input.insert(at, next(256) as u8),
+            _ => input[at] ^= 1 << next(8),
+        }
+    }
+    input
 }
 
 #[test]

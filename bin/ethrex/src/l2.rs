@@ -63,7 +63,7 @@ static DEVELOPMENT: Preset = Preset {
     block_time: 1_000,
     commit_time: 5_000,
     send_interval: 1_000,
-    advance: 1_000,
+    advance: 200,
     fees: Policy { max_in_flight: DEV_IN_FLIGHT, ..Policy::dev() },
 };
 /// Enough for all transactions of a development deployment to be sent at once.

@@ -29,7 +29,7 @@ use crate::{
 /// Chain id of the rollup that `--dev` makes, and of a deployment that names none.
 const CHAIN_ID: u64 = 80_790_001;
 /// Gas limit of a rollup's block: one that L1 can execute in one transaction together with its witness.
-const L2_GAS_LIMIT: u64 = 12_000_000;
+const L2_GAS_LIMIT: u64 = 9_000_000;
 /// What the relayer of a new rollup has, in wei: one ether.
 const RELAYER_BALANCE: &str = "1000000000000000000";
 /// What each account of a development rollup has: a hundred ether.
@@ -94,7 +94,7 @@ pub(crate) struct NativeArgs {
     /// with --dev 1000.
     #[arg(id = "native-rollups.block-time", long = "native-rollups.block-time", value_name = "UINT64", env = "ETHREX_NATIVE_ROLLUP_BLOCK_TIME", value_parser = clap::value_parser!(u64).range(1_000..))]
     block_time: Option<u64>,
-    /// How often blocks are settled, in milliseconds. Default: 12000, with --dev 1000.
+    /// How often items are posted and blocks settled, in milliseconds. Default: 12000, with --dev 200.
     #[arg(id = "native-rollups.advance-interval", long = "native-rollups.advance-interval", value_name = "UINT64", env = "ETHREX_NATIVE_ROLLUP_ADVANCE_INTERVAL", value_parser = clap::value_parser!(u64).range(1..))]
     advance_interval: Option<u64>,
 }

@@ -70,7 +70,7 @@ fn a_development_rollup_needs_no_other_flag() {
     assert_eq!(config.deploy.mode, NativeMode::Inline);
     assert_eq!(config.deploy.sequencer, Some(dev::DEPLOYER.address));
     assert_eq!(config.deployer.address(), dev::DEPLOYER.address);
-    assert_eq!(settings.settle_every, Duration::from_secs(1));
+    assert_eq!(settings.settle_every, Duration::from_millis(200));
     let sequence = settings.sequence.as_ref().unwrap();
     assert_eq!(sequence.relayer.address(), dev::DEPLOYER.address);
     assert_eq!(sequence.block_time, Duration::from_secs(1));

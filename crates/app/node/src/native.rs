@@ -24,8 +24,8 @@ use ethrex_l1::{
 };
 use ethrex_rpc::{Server, modules};
 use ethrex_settle::{
-    Blocks, ClaimPolicy, Contract, Deployment, Driver, DriverParts, Poster, SequencerConfig,
-    Settler, bindings::Mode,
+    Blocks, Challenger, ClaimPolicy, Contract, Deployment, Driver, DriverParts, Poster, Proposer,
+    Rescuer, SequencerConfig, Settler, ToPost, View, bindings::Mode,
 };
 use ethrex_store::{Identity, Store};
 use ethrex_txpool::PoolConfig;
@@ -296,17 +296,21 @@ impl OpenNative {
         tasks.spawn("L1 watcher", |stop| watcher.run(updates, stop));
         tasks.spawn("driver", |stop| driver.run(l1, stop));
 
+        let settling = Settling { contract, blocks, view, every: settings.settle_every };
         if let Some(key) = &settings.settler {
             let sender = senders.of(key, tasks);
-            let every = settings.settle_every;
-            if settings.sequence.is_some() {
-                let poster = Poster::new(contract.clone(), sender.clone(), to_post, every);
-                tasks.spawn("poster", |stop| poster.run(stop));
+            match settings.sequence {
+                Some(_) => settling.post(sender.clone(), to_post, tasks),
+                None => settling.rescue(sender.clone(), tasks),
             }
-            if !optimistic {
-                let settler = Settler::new(contract, sender, blocks, view, every);
-                tasks.spawn("settler", |stop| settler.run(stop));
+            if optimistic {
+                settling.propose(sender, tasks);
+            } else {
+                settling.settle(sender, tasks);
             }
+        }
+        if let Some(key) = settings.challenger.as_ref().filter(|_| optimistic) {
+            settling.challenge(senders.of(key, tasks), tasks);
         }
         Ok(())
     }
@@ -382,6 +386,51 @@ impl OpenNative {
         genesis.config.chain_id = deployment.l1_chain_id;
         let spec = ChainSpec::new(genesis)?;
         Ok(Execute::new(spec, self.execute.clone(), level.saturating_sub(1)))
+    }
+}
+
+/// What settles blocks, each part for whoever has a key.
+struct Settling {
+    contract: Contract,
+    blocks: Blocks,
+    view: View,
+    every: Duration,
+}
+
+impl Settling {
+    /// Posts what this node's sequencer has made.
+    fn post(&self, sender: Sender, items: watch::Receiver<Option<ToPost>>, tasks: &mut Tasks) {
+        let poster = Poster::new(self.contract.clone(), sender, items, self.every);
+        tasks.spawn("poster", |stop| poster.run(stop));
+    }
+
+    /// Posts for forced transactions when the sequencer is gone.
+    fn rescue(&self, sender: Sender, tasks: &mut Tasks) {
+        let recipient = sender.address();
+        let (contract, view) = (self.contract.clone(), self.view.clone());
+        let rescuer = Rescuer::new(contract, sender, view, recipient, self.every);
+        tasks.spawn("rescuer", |stop| rescuer.run(stop));
+    }
+
+    /// Has L1 execute every block.
+    fn settle(&self, sender: Sender, tasks: &mut Tasks) {
+        let (contract, blocks) = (self.contract.clone(), self.blocks.clone());
+        let settler = Settler::new(contract, sender, blocks, self.view.clone(), self.every);
+        tasks.spawn("settler", |stop| settler.run(stop));
+    }
+
+    /// Says what the blocks are, and risks a bond for it.
+    fn propose(&self, sender: Sender, tasks: &mut Tasks) {
+        let (contract, blocks) = (self.contract.clone(), self.blocks.clone());
+        let proposer = Proposer::new(contract, sender, blocks, self.view.clone(), self.every);
+        tasks.spawn("proposer", |stop| proposer.run(stop));
+    }
+
+    /// Has L1 execute a block that somebody lies about.
+    fn challenge(&self, sender: Sender, tasks: &mut Tasks) {
+        let (contract, blocks) = (self.contract.clone(), self.blocks.clone());
+        let challenger = Challenger::new(contract, sender, blocks, self.view.clone(), self.every);
+        tasks.spawn("challenger", |stop| challenger.run(stop));
     }
 }
 

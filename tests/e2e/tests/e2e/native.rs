@@ -21,8 +21,17 @@ fn block(receipt: &Receipt) -> u64 {
 
 #[test]
 fn e2e_native_rollup_takes_money_round() {
+    takes_money_round("inline");
+}
+
+#[test]
+fn e2e_optimistic_native_rollup_takes_money_round() {
+    takes_money_round("optimistic");
+}
+
+fn takes_money_round(mode: &str) {
     let tools = Tools::find();
-    let mut node = Node::all(&tools, "inline").unwrap();
+    let mut node = Node::all(&tools, mode).unwrap();
     let cast = |rpc: &str| Cast::new(tools.cast.clone(), rpc);
     let chains = Chains {
         l1: cast(&node.info.l1_rpc),
@@ -62,11 +71,34 @@ fn round(chains: &Chains, who: &Account) {
     assert_eq!(chains.l1.balance(receiver).unwrap(), amount, "the claim paid the amount");
     let again = chains.claim(who, &proof);
     assert!(again.is_err(), "a claim pays once: {again:?}");
+    check_envelopes(chains, block(&withdrawal));
+    let message: Value = chains.l2.rpc("nr_getMessageProof", &["0x0"]).unwrap();
+    assert_eq!(message["message"]["value"].as_str(), Some(format!("{:#x}", ether("5")).as_str()));
+    assert_eq!(message["path"].as_array().map(Vec::len), Some(32));
     println!(
         "L1 blocks: {} from deposit to claim with two transfers and a creation between, {} from withdrawal to settlement",
         block(&claim) - block(&deposit),
         settled_at - asked_at,
     );
+}
+
+/// What EXECUTE is called with for a settled block gives that block, in both forms.
+fn check_envelopes(chains: &Chains, number: u64) {
+    let number = format!("{number:#x}");
+    let block: Value = chains.l2.rpc("eth_getBlockByNumber", &[&number, "false"]).unwrap();
+    for form in ["block", "derive"] {
+        let envelope: String = chains.l2.rpc("nr_getEnvelope", &[&number, form]).unwrap();
+        let verdict: Value = chains.l2.rpc("nr_verify", &[&envelope]).unwrap();
+        assert_eq!(verdict["success"], true, "{form}: {verdict}");
+        assert_eq!(verdict["blockHash"], block["hash"], "{form}");
+        assert_eq!(verdict["stateRoot"], block["stateRoot"], "{form}");
+        // One byte of the witness changed, and nothing is learned.
+        let last = if envelope.ends_with('0') { "1" } else { "0" };
+        let broken = format!("{}{last}", &envelope[..envelope.len() - 1]);
+        let verdict: Value = chains.l2.rpc("nr_verify", &[&broken]).unwrap();
+        assert_eq!(verdict["success"], false, "{form}: {verdict}");
+        assert!(verdict["failure"]["class"].is_string(), "{form}: {verdict}");
+    }
 }
 
 #[test]

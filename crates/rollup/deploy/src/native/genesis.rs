@@ -115,7 +115,7 @@ mod tests {
     const WHO: Address = Address::repeat_byte(7);
 
     fn make(funded: &[(Address, U256)]) -> Result<Genesis, NativeGenesisError> {
-        l2_genesis(&l1_genesis(), 80_790_001, 12_000_000, funded)
+        l2_genesis(&l1_genesis(), 80_790_001, 9_000_000, funded)
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(make(&twice), Err(NativeGenesisError::TooMuch));
         let reserved = Err(NativeGenesisError::Reserved(MESSENGER));
         assert_eq!(make(&[(MESSENGER, U256::from(1))]), reserved);
-        let same = l2_genesis(&l1_genesis(), 9, 12_000_000, &[]);
+        let same = l2_genesis(&l1_genesis(), 9, 9_000_000, &[]);
         assert_eq!(same, Err(NativeGenesisError::SameChainId(9)));
     }
 }

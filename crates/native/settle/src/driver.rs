@@ -127,6 +127,8 @@ pub struct Driver {
     read: Option<(u64, B256)>,
     /// The newest L1 block, and when it was seen.
     l1: Option<(L1Header, Instant)>,
+    /// Items of ours below this position are the ones that L1 has there.
+    verified: u64,
     /// All that L1 has is walked over.
     complete: bool,
 }
@@ -193,7 +195,8 @@ impl Driver {
         });
         let shared = view.clone();
         let (read, l1) = (None, None);
-        let driver = Self { parts, view, own, sequencer, to_post, read, l1, complete: false };
+        let (verified, complete) = (0, false);
+        let driver = Self { parts, view, own, sequencer, to_post, read, l1, verified, complete };
         Ok((driver, shared, posting))
     }
 
@@ -258,11 +261,14 @@ impl Driver {
         self.complete = false;
         self.view.write(|follower| follower.take(update))?;
         let items = self.items();
+        self.verified = self.verified.min(items);
         // An item whose header is gone can never be posted, and one whose place is taken not as it is.
         let lost = self.own.iter().find(|own| {
             let headless = gone.is_some_and(|to| own.context.l1Number > to);
-            (headless || own.position < items) && !self.is_posted(own)
+            let taken = own.position >= self.verified && own.position < items;
+            (headless && own.position >= items) || (taken && !self.is_posted(own))
         });
+        self.verified = items;
         if let Some(position) = lost.map(|own| own.position) {
             self.abandon(position)?;
         }
@@ -277,7 +283,11 @@ impl Driver {
     /// Whether L1 has this very item.
     fn is_posted(&self, own: &Own) -> bool {
         self.view.read(|follower| {
-            follower.derivation().item(own.position).is_some_and(|it| it.item.ctx == own.context)
+            follower.derivation().item(own.position).is_some_and(|posted| {
+                posted.item.ctx == own.context
+                    && posted.item.feeRecipient == own.fee_recipient
+                    && posted.blocks.as_deref() == Some(own.stream().as_slice())
+            })
         })
     }
 

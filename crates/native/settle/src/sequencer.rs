@@ -99,6 +99,17 @@ pub(crate) struct Built {
     pub(crate) next_claim: u64,
 }
 
+/// What the pool gave.
+#[derive(Debug)]
+struct Filled {
+    /// Transactions that were included.
+    taken: usize,
+    /// Nothing was refused.
+    clean: bool,
+    /// A transaction that touches more than the block has left.
+    heavy: Option<B256>,
+}
+
 impl Job {
     /// Builds the block. CPU-bound.
     pub(crate) fn run(self) -> Result<Built, BlocksError> {
@@ -117,12 +128,12 @@ impl Job {
         let timestamp = self.time.max(parent.timestamp.saturating_add(config.minBlockTime.max(1)));
         let attributes = attributes(&config, &item, timestamp);
         let base_fee = next_base_fee(&parent).unwrap_or_default();
-        let (claims, next_claim) = self.claims(&parent)?;
-        let own = self.operator_txs(&parent, base_fee, &claims)?;
+        let (mut claims, next_claim) = self.claims(&parent)?;
+        let mut own = self.operator_txs(&parent, base_fee, &claims)?;
 
         let mut most = usize::MAX;
         loop {
-            let (mut clean, mut taken, mut delivered) = (true, 0, 0);
+            let (mut clean, mut taken, mut delivered, mut heavy) = (true, 0, 0, None);
             let mut made = self.blocks.make(parent.hash(), &attributes, |open| {
                 open.force(&forced)?;
                 for (index, tx) in own.iter().enumerate() {
@@ -136,10 +147,23 @@ impl Job {
                         Offer::Heavy => clean = false,
                     }
                 }
-                let offered = self.fill(open, base_fee, most)?;
-                (taken, clean) = (offered.0, clean && offered.1);
+                let filled = self.fill(open, base_fee, most)?;
+                (taken, clean) = (filled.taken, clean && filled.clean);
+                heavy = filled.heavy;
                 Ok(())
             })?;
+            if let Some(hash) = heavy.filter(|_| taken == 0) {
+                if !own.is_empty() {
+                    // What we send beside it may have been too much: it gets a block to itself.
+                    (own, claims) = (Vec::new(), Vec::new());
+                    continue;
+                }
+                if forced.is_empty() {
+                    // It would keep the others out for ever.
+                    tracing::warn!(%hash, "a transaction touches more than a block may; it is dropped");
+                    self.pool.remove(hash);
+                }
+            }
             let worth = taken + delivered > 0 || made.block.forced > 0 || self.heartbeat;
             if !worth {
                 return Ok(Built { choice: None, next_claim });
@@ -169,40 +193,36 @@ impl Job {
         }
     }
 
-    /// Takes the pool's best. Says how many were included, and whether all that was offered was.
+    /// Takes the pool's best.
     fn fill(
         &self,
         open: &mut OpenBlock<'_, '_>,
         base_fee: u64,
         most: usize,
-    ) -> Result<(usize, bool), DeriveError> {
+    ) -> Result<Filled, DeriveError> {
         let mut best = self.pool.best(base_fee, None);
-        let (mut taken, mut clean) = (0, true);
-        while taken < most && open.gas_left() >= LEAST_TX_GAS {
+        let mut filled = Filled { taken: 0, clean: true, heavy: None };
+        while filled.taken < most && open.gas_left() >= LEAST_TX_GAS {
             let Some(tx) = best.next() else { break };
             match open.offer(tx.tx(), tx.sender())? {
-                Offer::Included(_) => taken += 1,
+                Offer::Included(_) => filled.taken += 1,
                 // It has not been looked at.
                 Offer::NoRoom => best.skip_sender(),
                 Offer::Refused(NotIncluded::Invalid(InvalidTx::NonceTooLow { .. })) => {
-                    clean = false
+                    filled.clean = false;
                 }
                 Offer::Refused(_) => {
-                    clean = false;
+                    filled.clean = false;
                     best.skip_sender();
                 }
                 Offer::Heavy => {
-                    clean = false;
-                    if taken == 0 {
-                        // Alone in a block it is too heavy: it would keep the others out for ever.
-                        tracing::warn!(hash = %tx.hash(), "a transaction touches more than a block may; it is dropped");
-                        self.pool.remove(tx.hash());
-                    }
+                    filled.clean = false;
+                    filled.heavy = Some(tx.hash());
                     break;
                 }
             }
         }
-        Ok((taken, clean))
+        Ok(filled)
     }
 
     /// What is sent beside the pool: the context, where this is an item's first block, and messages.

@@ -10,7 +10,7 @@ use alloy_rlp::Decodable;
 use alloy_trie::nodes::TrieNode;
 use ethrex_trie::{
     EMPTY_ROOT, HashedNodes, Nibbles, NodeSource, Recorder, StateUpdate, first_not_canonical,
-    prove, update_state,
+    prove, update_state, update_state_recorded,
 };
 use ethrex_types::{AccountDiff, AccountInfo, StateDiff, StateError};
 use proptest::prelude::*;
@@ -137,6 +137,18 @@ fn check(before: &Slots, writes: &Slots) {
         let less: HashedNodes = required.iter().filter(|node| *node != missing).cloned().collect();
         update_state(&less, root, &diff(writes.clone())).unwrap_err();
     }
+    // Reading beside it adds the paths to what is read, and nothing else.
+    let touched = BTreeSet::from_iter((0..64).step_by(7).map(slot));
+    let mut recorded = required.clone();
+    for slot in &touched {
+        recorded.extend(prove(&nodes, Some(keccak256(OWNER)), storage, keccak256(slot)).unwrap());
+    }
+    let reads = BTreeMap::from([(OWNER, touched)]);
+    let (same, seen) = update_state_recorded(&nodes, root, &reads, &diff(writes.clone())).unwrap();
+    assert_eq!(same, update);
+    assert!(seen.is_sorted_by(|a, b| a < b));
+    assert_eq!(BTreeSet::from_iter(seen), recorded);
+
     let all: HashedNodes = required.into_iter().collect();
     assert_eq!(update_state(&all, root, &diff(writes.clone())).unwrap(), update);
 }

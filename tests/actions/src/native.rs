@@ -256,6 +256,12 @@ impl NativeWorld {
         balance(self.l1.chain(), address)
     }
 
+    /// Next nonce on L1.
+    #[must_use]
+    pub fn nonce_on_l1(&self, address: Address) -> u64 {
+        nonce(self.l1.chain(), address)
+    }
+
     /// Calls the contract on L1.
     ///
     /// # Panics

@@ -1,5 +1,7 @@
 //! A native rollup from L1 to L2 and back, and what happens when things go wrong between.
 
+use std::time::Duration;
+
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::Encodable;
@@ -98,6 +100,55 @@ async fn what_was_promised_survives_a_crash_at_any_time() {
     // The pool of these nodes has no journal: what did not get into a block is gone.
     let included = node.nonce(alice().address());
     assert!(included > 3 && node.balance(BOB) == U256::from(included));
+    settle_all(&world, &mut node).await;
+    check_stranger(&world, &node).await;
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_within_any_tenth_of_a_second_loses_nothing() {
+    let world = NativeWorld::new();
+    let disk = world.disk();
+    let mut node = world.start(&disk, Part::Sequencer).await;
+    world.pass(2).await;
+    for tenth in 0..12 {
+        node.transfer(&alice(), BOB, U256::from(1));
+        let moment = Duration::from_millis(1_000 + tenth * 137);
+        let mine = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                world.l1.mine();
+            }
+        };
+        let _ = tokio::time::timeout(moment, mine).await;
+        let promised = node.hashes(node.height());
+        node.kill().await;
+        node = world.start(&disk, Part::Sequencer).await;
+        let again = node.hashes(node.height());
+        assert_eq!(again[..promised.len()], promised, "moment {tenth}");
+    }
+    settle_all(&world, &mut node).await;
+    check_stranger(&world, &node).await;
+    // One post for each item and no more: no transaction of the sequencer's was mined in vain.
+    let items = world.contract().item_count().await.expect("the observer is answered");
+    let sent = world.nonce_on_l1(dev::DEPLOYER.address);
+    assert_eq!(sent, items);
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_l1_that_is_away_is_waited_for() {
+    let world = NativeWorld::new();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    node.transfer(&alice(), BOB, ether(1));
+    world.until(&mut node, "the transfer", |node| node.balance(BOB) == ether(1)).await;
+    world.l1.set_down(true);
+    node.transfer(&alice(), BOB, ether(1));
+    world.pass(20).await;
+    node.check().await;
+    world.l1.set_down(false);
+    world.until(&mut node, "the second transfer", |node| node.balance(BOB) == ether(2)).await;
     settle_all(&world, &mut node).await;
     check_stranger(&world, &node).await;
     node.stop().await;

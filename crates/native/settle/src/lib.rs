@@ -28,4 +28,4 @@ pub use own::OwnError;
 pub use poster::{Poster, PosterError, ToPost};
 pub use rescuer::Rescuer;
 pub use sequencer::SequencerConfig;
-pub use settler::{Settler, SettlerError};
+pub use settler::{Settler, SettlerError, settlement_step};

@@ -259,6 +259,18 @@ fn batch(blocks: &Blocks, view: &View, head: &Head) -> Result<Option<Batch>, Blo
     Ok((!batch.steps.is_empty()).then_some(batch))
 }
 
+/// What the contract is told to settle or to dispute a step of the walk; `None` where L1 or we cannot say yet what it is.
+///
+/// # Errors
+/// If a database fails, or the witness of the block is gone.
+pub fn settlement_step(
+    blocks: &Blocks,
+    view: &View,
+    walked: &Walked,
+) -> Result<Option<Step>, BlocksError> {
+    Ok(step(blocks, view, walked)?.map(|(step, _)| step))
+}
+
 /// One step of the walk for the contract, with its envelope; `None` where L1 or we cannot say yet what it is.
 pub(crate) fn step(
     blocks: &Blocks,

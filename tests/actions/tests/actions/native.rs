@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_rlp::Encodable;
 use ethrex_deploy::{dev, native::l1_genesis};
 use ethrex_execute::{
@@ -11,9 +11,9 @@ use ethrex_execute::{
     stream::{self, Codec},
 };
 use ethrex_rules::testing::signed;
-use ethrex_settle::bindings::INativeRollup;
+use ethrex_settle::{bindings::INativeRollup, settlement_step};
 use ethrex_test_actions::{NativeNode, NativeWorld, Part, Reorged, User, ether};
-use ethrex_types::{ChainSpec, Header};
+use ethrex_types::{ChainSpec, Header, alloy_consensus::TxEip1559};
 
 fn alice() -> User {
     User::new(&dev::RICH[1])
@@ -393,4 +393,88 @@ fn c12_a_node_reads_the_blocks_that_execute_reads_whatever_is_posted() {
         let expected = (stream::data_root(&decoded), transactions, decoded.len() as u64);
         assert_eq!(executed(&stream), expected, "round {round}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c07_a_true_proposal_cannot_be_refuted() {
+    let world = NativeWorld::optimistic();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    for round in 1..=4 {
+        node.transfer(&alice(), BOB, ether(1));
+        world.until(&mut node, "the transfer", |node| node.balance(BOB) == ether(round)).await;
+    }
+    let height = node.height();
+    world.until(&mut node, "posting", |node| node.derived() == height).await;
+    let mut disputed = 0;
+    for position in 0..node.view.read(|follower| follower.derivation().items()) {
+        propose(&world, &node, position, |_, _| {});
+        world.pass(2).await;
+        let steps =
+            node.view.read(|follower| follower.steps_of(position)).expect("it is walked over");
+        let hashes: Vec<B256> = steps.iter().map(|step| step.after.parent.hash).collect();
+        let forced: Vec<u64> = steps.iter().map(|step| step.after.forced).collect();
+        for (k, walked) in steps.iter().enumerate() {
+            let step = settlement_step(&node.blocks, &node.view, walked);
+            let mut parent = Vec::new();
+            if k > 0 {
+                let header = node.blocks.header(walked.at.parent.hash).expect("it is stored");
+                header.inner().encode(&mut parent);
+            }
+            let call = INativeRollup::challengeCall {
+                k: k as u64,
+                step: step.expect("memory does not fail").expect("it is known"),
+                hashes: hashes.clone(),
+                forcedAfter: forced.clone(),
+                parentHeader: parent.into(),
+            };
+            let refused = world.contract().would_work(&call).await.expect("L1 answers");
+            let why = refused.expect_err("the truth stands");
+            assert!(why.is::<INativeRollup::NotFraud>(), "{why}");
+            disputed += 1;
+        }
+    }
+    assert_eq!(disputed, usize::try_from(height).unwrap());
+    node.stop().await;
+}
+
+/// Init code that looks at the balances of so many accounts.
+fn looks_at(accounts: u8) -> Bytes {
+    // PUSH1 n, JUMPDEST, DUP1, BALANCE, POP, PUSH1 1, SWAP1, SUB, DUP1, PUSH1 2, JUMPI, STOP
+    let code = [0x60, accounts, 0x5b, 0x80, 0x31, 0x50, 0x60, 1, 0x90, 3, 0x80, 0x60, 2, 0x57, 0];
+    Bytes::copy_from_slice(&code)
+}
+
+#[tokio::test(start_paused = true)]
+async fn c13_a_transaction_too_heavy_for_a_block_holds_up_nobody() {
+    let world = NativeWorld::new();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    let heavy = |accounts| {
+        move |tx: &mut TxEip1559| {
+            (tx.to, tx.input, tx.gas_limit) = (TxKind::Create, looks_at(accounts), 2_000_000);
+        }
+    };
+    // All that a block may touch, but for what the sequencer itself touches.
+    node.send(&alice(), heavy(40));
+    world.until(&mut node, "the large one", |node| node.nonce(alice().address()) == 1).await;
+    node.send(&alice(), heavy(100));
+    world.pass(3).await;
+    node.transfer(&alice(), BOB, ether(1));
+    world.until(&mut node, "the transfer after it", |node| node.balance(BOB) == ether(1)).await;
+    assert_eq!(node.nonce(alice().address()), 2, "the heavy one was never included");
+
+    // Posted or forced by force, it is dropped, and the rollup goes on.
+    let signer = dev::RICH[1].private_key.parse().expect("development keys are keys");
+    let raw = signed(&signer, |tx| {
+        (tx.chain_id, tx.nonce) = (80_790_001, 2);
+        heavy(100)(tx);
+    });
+    world.force(&User::new(&dev::RICH[2]), raw.encoded_2718().into());
+    world.force(&User::new(&dev::RICH[2]), raw_transfer(2));
+    let expected = ether(1) + U256::from(1);
+    world.until(&mut node, "the forced transfer", |node| node.balance(BOB) == expected).await;
+    settle_all(&world, &mut node).await;
+    check_stranger(&world, &node).await;
+    node.stop().await;
 }

@@ -106,7 +106,7 @@ fn sync_status(rollup: &Rollup, _: &mut Args) -> Result<SyncStatus, RpcError> {
     Ok(following.view.read(|follower| {
         let derivation = follower.derivation();
         let deployment = derivation.deployment();
-        let settled = derivation.settled();
+        let settled = follower.settled();
         let step = settled.and_then(|settled| follower.step_of_block(settled.number));
         let genesis = deployment.genesis();
         let after = match settled {
@@ -253,7 +253,7 @@ fn outbox_proof(rollup: &Rollup, args: &mut Args) -> Result<Option<OutboxAnswer>
 /// The newest settled block that is part of this chain; `None` while L1 has not been read, or the chain has not caught up with it.
 fn settled(rollup: &Rollup) -> Result<Option<u64>, RpcError> {
     let Some(following) = rollup.following.get() else { return Ok(None) };
-    let Some(settled) = following.view.read(|follower| follower.derivation().settled()) else {
+    let Some(settled) = following.view.read(|follower| follower.settled()) else {
         return Ok(None);
     };
     let known = rollup.context.canonical(settled.number)? == Some(settled.hash);

@@ -81,7 +81,7 @@ contract AdvanceTest is NativeTest {
     }
 
     /// EXECUTE itself accepts only schemas of forks in force, so the contract outlives them.
-    function test_C01_schema_isNotTheContractsBusiness() public {
+    function test_C09_otherSchema_isNotTheContractsBusiness() public {
         (bytes32[24] memory answer, INativeRollup.Step memory step, Block memory child) = _oneBlock();
         answer[2] = bytes32(uint256(SLOT) << 64 | 0x1601);
         execute.willAnswer(step.envelope, abi.encode(answer));
@@ -152,7 +152,7 @@ contract AdvanceTest is NativeTest {
     }
 
     /// A later fork may append words.
-    function test_C01_longerAnswer_isRead() public {
+    function test_C09_longerAnswer_isRead() public {
         (bytes32[24] memory answer, INativeRollup.Step memory step, Block memory child) = _oneBlock();
         execute.willAnswer(step.envelope, abi.encode(answer, keccak256("new")));
         _advance(step);

@@ -44,6 +44,10 @@ interface Vm {
     // Files.
     function readFile(string calldata path) external view returns (string memory);
     function parseJson(string calldata json, string calldata key) external pure returns (bytes memory);
+    function parseJsonTypeArray(string calldata json, string calldata key, string calldata description)
+        external
+        pure
+        returns (bytes memory);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
 
     // Judgements.

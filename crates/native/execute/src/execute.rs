@@ -232,7 +232,7 @@ fn rollup(context: &Context<'_>, chain_id: u64) -> Result<(ChainSpec, Anchored),
     };
     let level = context.level + 1;
     let rules = if level < MAX_LEVEL {
-        Anchored::with(Execute::nested(context, spec.clone(), level))
+        Anchored::nested(Execute::nested(context, spec.clone(), level))
     } else {
         Anchored::default()
     };

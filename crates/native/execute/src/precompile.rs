@@ -66,7 +66,8 @@ impl Execute {
 
     /// Executes what the transactions of a block of this time will call it with, as far as their call data shows, all at once.
     ///
-    /// A guess: nothing that a block gives depends on it. It is bounded by what a block may charge.
+    /// A guess: nothing that a block gives depends on it. Whoever only pretends to call makes this node work for nothing, but never for more than a
+    /// block may charge.
     pub fn prepare(&self, transactions: &[Tx], timestamp: u64) {
         if !self.active_at(timestamp) {
             return;

@@ -17,6 +17,8 @@ use crate::{
 struct Injected {
     execute: Option<Arc<Execute>>,
     precompiles: Vec<Arc<dyn Precompile>>,
+    /// Whether this is a call of EXECUTE itself, in which nothing may be run that is not paid for: no guess at calls to come.
+    nested: bool,
 }
 
 impl Injected {
@@ -25,6 +27,7 @@ impl Injected {
         Self {
             precompiles: vec![Arc::clone(&execute) as Arc<dyn Precompile>],
             execute: Some(execute),
+            nested: false,
         }
     }
 
@@ -33,7 +36,7 @@ impl Injected {
     }
 
     fn prepare(&self, transactions: &[Tx], timestamp: u64) {
-        if let Some(execute) = &self.execute {
+        if let Some(execute) = self.execute.as_ref().filter(|_| !self.nested) {
             execute.prepare(transactions, timestamp);
         }
     }
@@ -101,14 +104,15 @@ impl Anchored {
     pub fn new(spec: &ChainSpec, config: Option<ExecuteConfig>) -> Self {
         match (config, u8::try_from(level_of(spec.chain_id()))) {
             (Some(config), Ok(level)) if level < MAX_LEVEL => {
-                Self::with(Execute::new(spec.clone(), config, level))
+                Self(Injected::new(Execute::new(spec.clone(), config, level)))
             }
             _ => Self::default(),
         }
     }
 
-    pub(crate) fn with(execute: Execute) -> Self {
-        Self(Injected::new(execute))
+    /// The rules of a rollup whose block is run inside EXECUTE.
+    pub(crate) fn nested(execute: Execute) -> Self {
+        Self(Injected { nested: true, ..Injected::new(execute) })
     }
 }
 

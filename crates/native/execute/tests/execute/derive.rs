@@ -377,6 +377,36 @@ fn g03_work_that_overfills_the_access_list_counts() {
     assert_eq!(derived.gas_bound, 8_950_000, "the second is not run");
 }
 
+#[test]
+fn g06_a_derived_block_may_verify_a_rollup_of_its_own() {
+    const L3: u64 = 1 << 40;
+    let mut third = self::chain(L3);
+    let block = make(&mut third, &[signed_for(L3, 1, |tx| tx.gas_limit = 400_000)]);
+    let mut envelope = block_envelope(&block, None);
+    envelope[6..14].copy_from_slice(&400_000_u64.to_be_bytes());
+    let chain = grown();
+    let posted = raws(&[call_execute(CHAIN_ID, 3, 0, 15_000_000, &envelope), transfer(1, 1)]);
+    let (_, result) = derive_both(&chain, &attributes(&chain), &[], &posted);
+    assert_eq!(result.included_count, 2);
+    assert!(result.gas_used > 400_000);
+    // Where a block may not charge so much, the transaction is stopped like one that touches too much.
+    let cumulative_gas_limit = result.gas_used.min(450_000);
+    let strict = ExecuteConfig { cumulative_gas_limit, ..config() };
+    let (derived, envelope) =
+        derive_on(&chain, &strict, &attributes(&chain), &[], &posted).unwrap();
+    assert_eq!((derived.included_count, derived.dropped_count), (0, 2));
+    let outcome = execute(&strict, l1_spec(), 0, 1_000, PLENTY, &envelope).unwrap();
+    let result = ExecuteResult::decode(&outcome.result.unwrap()).unwrap();
+    assert_eq!((result.included_count, result.dropped_count), (0, 2));
+    let strict =
+        derive_on(&chain, &strict, &attributes(&chain), &posted[..1], &posted[1..]).unwrap().0;
+    assert_eq!(
+        (strict.forced_count, strict.included_count),
+        (1, 1),
+        "first of all, it is too heavy for any block"
+    );
+}
+
 /// Bytes changed anywhere: a call ends, and what it accepts it says.
 #[test]
 fn w02_a_changed_derivation_is_refused_or_is_what_it_says() {

@@ -10,6 +10,8 @@ use ethrex_protocol::contracts::{
 };
 use eyre::{Result, WrapErr, ensure, eyre};
 
+use crate::native::NativeRollup::NativeRollupErrors;
+
 /// Encodes a call of the function `signature`.
 pub(crate) fn encode_call(signature: &str, args: &[String]) -> Result<Bytes> {
     let function = function(signature)?;
@@ -57,6 +59,9 @@ pub(crate) fn revert_reason(data: &[u8]) -> String {
         return inner(&format!("{error:?}"));
     }
     if let Ok(error) = OnChainProposerErrors::abi_decode(data) {
+        return inner(&format!("{error:?}"));
+    }
+    if let Ok(error) = NativeRollupErrors::abi_decode(data) {
         return inner(&format!("{error:?}"));
     }
     match GenericContractError::abi_decode(data) {

@@ -59,6 +59,20 @@ sol! {
         event ForcedTx(uint64 indexed index, address indexed sender, bytes raw);
         event Claimed(uint64 indexed index, bool success);
 
+        error ValueBelowFee(uint256 value, uint256 fee);
+        error ForbiddenReceiver(address to);
+        error MessageTooLong(uint256 length);
+        error MessageGasTooHigh(uint64 gasLimit);
+        error ForcedTxLengthOutOfRange(uint256 length);
+        error WrongForceFee(uint256 sent, uint256 required);
+        error StateRootUnknown(uint64 number);
+        error OutboxUnknown(uint64 number);
+        error NotInOutbox(uint64 index);
+        error AlreadyClaimed(uint64 index);
+        error EscrowTooSmall(uint256 required, uint256 escrow);
+        error NotEnoughGas();
+        error DeliveryFailed();
+
         function sendMessage(address to, uint256 fee, uint64 gasLimit, bytes calldata data) external payable returns (uint64 index);
         function forceTx(bytes calldata raw) external payable returns (uint64 index);
         function proveOutbox(uint64 number, bytes[] calldata accountProof, bytes[] calldata storageProof) external;
@@ -317,5 +331,56 @@ async fn raw_proof(l2: &Endpoint, hash: B256, deadline: Instant) -> Result<Value
             "transaction {hash} is unknown or L1 has not settled it yet; try again later or with --wait SECONDS"
         );
         tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use alloy_json_abi::JsonAbi;
+    use alloy_sol_types::SolError;
+
+    use super::*;
+
+    /// What a compiled contract has.
+    fn abi(json: &str) -> JsonAbi {
+        let artifact: Value = serde_json::from_str(json).unwrap();
+        serde_json::from_value(artifact["abi"].clone()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(abi: &JsonAbi, calls: &[[u8; 4]], errors: &[[u8; 4]], events: &[[u8; 32]]) {
+        let has: HashSet<_> = abi.functions().map(|function| function.selector().0).collect();
+        assert!(calls.iter().all(|call| has.contains(call)), "a function is not as bound");
+        let has: HashSet<_> = abi.errors().map(|error| error.selector().0).collect();
+        assert!(errors.iter().all(|error| has.contains(error)), "an error is not as bound");
+        let has: HashSet<_> = abi.events().map(|event| event.selector().0).collect();
+        assert!(events.iter().all(|event| has.contains(event)), "an event is not as bound");
+    }
+
+    #[test]
+    fn the_contracts_are_as_bound() {
+        use NativeMessenger::{NativeMessengerCalls, NativeMessengerEvents};
+        use NativeRollup::{NativeRollupCalls, NativeRollupErrors, NativeRollupEvents};
+        check(
+            &abi(include_str!("../../../contracts/artifacts/NativeRollup.json")),
+            NativeRollupCalls::SELECTORS,
+            NativeRollupErrors::SELECTORS,
+            NativeRollupEvents::SELECTORS,
+        );
+        check(
+            &abi(include_str!("../../../contracts/artifacts/NativeMessenger.json")),
+            NativeMessengerCalls::SELECTORS,
+            &[],
+            NativeMessengerEvents::SELECTORS,
+        );
+    }
+
+    #[test]
+    fn its_errors_are_named() {
+        let error = NativeRollup::AlreadyClaimed { index: 4 }.abi_encode();
+        let reason = crate::abi::revert_reason(&error);
+        assert!(reason.contains("AlreadyClaimed") && reason.contains('4'), "{reason}");
     }
 }

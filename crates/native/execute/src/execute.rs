@@ -9,12 +9,14 @@ mod data;
 mod derived;
 mod inclusion;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use alloy_hardforks::EthereumHardforks;
-use alloy_primitives::Bytes;
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use ethrex_stateless::{VerifyError, ssz};
-use ethrex_types::{ChainSpec, Fork, Header as BlockHeader, StateError};
+use ethrex_types::{
+    ChainSpec, Fork, Header as BlockHeader, StateError, StateReader, account::KECCAK_EMPTY, system,
+};
 
 use crate::{
     config::{ExecuteConfig, MAX_LEVEL, level_of, with_chain_id},
@@ -254,6 +256,24 @@ fn check_schema(context: &Context<'_>, schema: u16, timestamp: u64) -> Result<()
 
 fn activation(spec: &ChainSpec, fork: Fork) -> Option<u64> {
     spec.ethereum_fork_activation(fork).as_timestamp()
+}
+
+/// Every block calls its system contracts with gas that nobody pays for. Ethereum's use little of it; a caller who makes up a state would make
+/// up contracts that use all.
+fn check_system_contracts(state: &dyn StateReader) -> Result<(), Stop> {
+    static CODES: LazyLock<Vec<(Address, B256)>> = LazyLock::new(|| {
+        system::CONTRACTS
+            .iter()
+            .map(|contract| (contract.address, keccak256(contract.code)))
+            .collect()
+    });
+    for (address, expected) in CODES.iter() {
+        let code_hash = state.account(*address)?.unwrap_or_default().code_hash;
+        if code_hash != *expected && code_hash != KECCAK_EMPTY {
+            return Err(Forbidden::SystemContract(*address).into());
+        }
+    }
+    Ok(())
 }
 
 /// Numbers of a parent that leave room for arithmetic. No chain that is verified from its genesis gets near them, but whoever makes up

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ethrex_stateless::{InputError, InvalidPayload, WitnessError};
+use alloy_primitives::Address;
+use ethrex_stateless::{InputError, InvalidPayload, NotAPayload, WitnessError};
 use ethrex_stf::InvalidBlock;
 use ethrex_types::StateError;
 
@@ -66,6 +67,9 @@ pub enum FailureClass {
     /// No block can follow the parent with the attributes given.
     #[error("no block can be derived: {0}")]
     Unbuildable(Arc<InvalidBlock>),
+    /// The block that was derived has requests that no payload carries: its chain's system contracts are not Ethereum's.
+    #[error("no payload carries the derived block: {0}")]
+    NotAPayload(NotAPayload),
     /// A commitment and its proof do not belong to the data.
     #[error("a KZG proof does not tie its commitment to the data")]
     Blob,
@@ -92,6 +96,9 @@ pub enum Forbidden {
     /// A parent that no valid chain has: its numbers are beyond all bounds.
     #[error("a parent header beyond all bounds")]
     Parent,
+    /// A system contract with code that is not Ethereum's. Blocks call it with gas that nobody pays for.
+    #[error("other code in system contract {0}")]
+    SystemContract(Address),
     /// The chain that verifies cannot be what it verifies.
     #[error("chain id {0}")]
     ChainId(u64),
@@ -115,7 +122,7 @@ impl FailureClass {
             Self::WitnessInsufficient(_) | Self::NoParent => "witness_insufficient",
             Self::PayloadInvalid(_) => "payload_invalid",
             Self::BlockInvalid(_) => "block_invalid",
-            Self::Unbuildable(_) => "unbuildable",
+            Self::Unbuildable(_) | Self::NotAPayload(_) => "unbuildable",
             Self::Blob => "blob",
         }
     }

@@ -1,13 +1,12 @@
 //! BLOCK and PLAIN: a block that is given.
 
 use alloy_primitives::{Bytes, U256, keccak256};
-use alloy_rlp::Decodable;
 use ethrex_stateless::{
-    StatelessInput, StatelessValidationResult, Strictness, Verified, VerifyOptions, verify,
+    StatelessInput, StatelessValidationResult, Strictness, Verified, VerifyOptions, Witness, verify,
 };
 use ethrex_types::Header as BlockHeader;
 
-use super::{Context, Stop, check_parent, check_schema, inclusion, rollup};
+use super::{Context, Stop, check_parent, check_schema, check_system_contracts, inclusion, rollup};
 use crate::{
     ExecuteResult,
     envelope::{BlockBody, Flags, Header, Mode, Undecodable},
@@ -117,13 +116,21 @@ fn check(
     if let Some(bound) = options.gas_bound.filter(|bound| payload.gas_used.max(least) > *bound) {
         return Err(FailureClass::GasBound(bound).into());
     }
-    // What is not a header is found out below.
-    if let Some(Ok(parent)) =
-        input.witness.headers.last().map(|raw| BlockHeader::decode(&mut &raw[..]))
-    {
-        check_parent(&parent)?;
-    }
+    check_state(input, options.strictness)?;
     Ok(verify(&spec, &rules, input, options)?)
+}
+
+/// What must be known of the parent before anything is computed on it. A witness that is no witness is found out by [`verify`].
+fn check_state(input: &StatelessInput, strictness: Strictness) -> Result<(), Stop> {
+    let parent_hash = input.request.payload.parent_hash;
+    let witness = match strictness {
+        Strictness::Canonical => Witness::decode_canonical(&input.witness, parent_hash),
+        Strictness::Tolerant => Witness::decode_linked(&input.witness, parent_hash),
+    };
+    let Ok(witness) = witness else { return Ok(()) };
+    let Some(parent) = witness.header(parent_hash) else { return Ok(()) };
+    check_parent(parent)?;
+    check_system_contracts(&witness.state_after(parent))
 }
 
 /// Blobs (EIP-4844), and messages that nobody signed.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use alloy_primitives::{Bytes, U256, keccak256};
 use ethrex_stateless::{ExecutionWitness, Witness, payload_of};
 
-use super::{Context, Stop, block::of_header, check_parent, check_schema, rollup};
+use super::{
+    Context, Stop, block::of_header, check_parent, check_schema, check_system_contracts, rollup,
+};
 use crate::{
     ExecuteResult,
     derive::{self, DeriveError, Frame, ParentState},
@@ -29,6 +31,8 @@ pub(super) fn derive(
         .map_err(FailureClass::WitnessNonCanonical)?;
     let parent = witness.header(parent_hash).ok_or(FailureClass::NoParent)?;
     check_parent(parent)?;
+    let reader = witness.state_after(parent);
+    check_system_contracts(&reader)?;
 
     let frame = Frame {
         spec: &spec,
@@ -37,13 +41,13 @@ pub(super) fn derive(
         parent,
         attributes: &input.attributes,
     };
-    let state = ParentState { reader: &witness.state_after(parent), nodes: witness.nodes() };
+    let state = ParentState { reader: &reader, nodes: witness.nodes() };
     let derived =
         derive::derive(&frame, state, &input.forced, &input.posted, Some(header.gas_bound))?;
     let (block, _) = derived.seal(witness.nodes(), parent)?;
     let list = derived.built.block_access_list.as_ref().map(alloy_rlp::encode).unwrap_or_default();
     let request = payload_of(&block, &derived.built.requests, list.into())
-        .expect("a derived block has all that a payload of its fork carries");
+        .map_err(FailureClass::NotAPayload)?;
     let burned_fees =
         if header.flags.has(Flags::BURNED_FEES) { derived.built.burned_fees } else { U256::ZERO };
     Ok(ExecuteResult {

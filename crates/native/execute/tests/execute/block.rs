@@ -226,6 +226,22 @@ fn a_parent_with_absurd_numbers_is_refused_before_anything_is_computed_from_it()
 }
 
 #[test]
+fn g04_blocks_on_system_contracts_that_are_not_ethereums_are_refused() {
+    let beacon_roots = ethrex_types::system::CONTRACTS[0].address;
+    let mut genesis = rollup().spec().genesis().clone();
+    genesis.alloc.get_mut(&beacon_roots).unwrap().code = Some(Bytes::from_static(&[0x00]));
+    let mut chain = TestChain::with_genesis(genesis);
+    let block = make(&mut chain, &[transfer(1, 0)]);
+    for input in [block_envelope(&block, None), block.input.encode()] {
+        let class = fails(&input);
+        assert!(
+            matches!(class, FailureClass::Forbidden(Forbidden::SystemContract(at)) if at == beacon_roots),
+            "{class}"
+        );
+    }
+}
+
+#[test]
 fn the_plain_form_answers_as_eip_8025_does() {
     let block = sample();
     let plain = block.input.encode();

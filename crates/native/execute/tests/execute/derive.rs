@@ -407,6 +407,65 @@ fn g06_a_derived_block_may_verify_a_rollup_of_its_own() {
     );
 }
 
+/// A caller makes up the state too, system contracts and all. It gets a failure or a block, and nothing else happens.
+#[test]
+fn g04_system_contracts_that_are_not_ethereums_stop_nobody() {
+    let codes: [&[u8]; 8] = [
+        &[],
+        &[0xfe],
+        &[0x5f, 0x5f, 0xfd],                   // reverts
+        &[0x5b, 0x5f, 0x56],                   // never ends
+        &[0x60, 0x05, 0x5f, 0xf3],             // returns five bytes
+        &[0x62, 0x10, 0x00, 0x00, 0x5f, 0xf3], // returns a megabyte
+        &[0x33, 0xff],                         // destroys itself
+        &[0xef, 0x01, 0x00],                   // begins like a delegation
+    ];
+    let mut failed = 0;
+    for contract in &ethrex_types::system::CONTRACTS {
+        for code in codes {
+            let mut genesis = rollup().spec().genesis().clone();
+            let account = genesis.alloc.get_mut(&contract.address).unwrap();
+            account.code = Some(Bytes::copy_from_slice(code));
+            let chain = TestChain::with_genesis(genesis);
+            let mut witness = chain.whole();
+            witness.state.sort();
+            witness.state.dedup();
+            witness.codes.sort();
+            witness.codes.dedup();
+            witness.codes.retain(|code| !code.is_empty());
+            witness.headers.clear();
+            let input = DeriveInput {
+                schema_id: 0x1501,
+                chain_id: CHAIN_ID,
+                parent_header: alloy_rlp::encode(chain.head().inner()).into(),
+                ancestors: vec![],
+                attributes: attributes(&chain),
+                forced: vec![],
+                posted: raws(&[transfer(1, 0)]),
+                witness,
+            };
+            let header = ethrex_execute::Header {
+                mode: ethrex_execute::Mode::Derive,
+                level: 1,
+                flags: Default::default(),
+                gas_bound: 60_000_000,
+            };
+            match call(PLENTY, &header.wrap(&input.encode())).result {
+                Ok(output) => {
+                    assert!(code.is_empty() && !contract.requests, "it may be missing");
+                    assert_eq!(ExecuteResult::decode(&output).unwrap().included_count, 1);
+                }
+                Err(class) => {
+                    let expected = if code.is_empty() { "unbuildable" } else { "forbidden" };
+                    assert_eq!(class.name(), expected, "{class} at {}", contract.address);
+                    failed += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(failed, 6 * 7 + 4);
+}
+
 /// Bytes changed anywhere: a call ends, and what it accepts it says.
 #[test]
 fn w02_a_changed_derivation_is_refused_or_is_what_it_says() {

@@ -6,6 +6,7 @@ use alloy_primitives::{B256, Bytes};
 use alloy_rlp::Encodable;
 use ethrex_chain::{BuildError, Chain, Prepared};
 use ethrex_execute::{
+    ExecuteConfig, ExecuteResult, FailureClass,
     config::Caps,
     derive::{Derivation, DeriveError, Frame, OpenBlock, ParentState},
     envelope::{Attributes, DeriveInput, Flags, Header, Mode},
@@ -13,9 +14,12 @@ use ethrex_execute::{
 use ethrex_stateless::{ExecutionWitness, ssz::SCHEMA_AMSTERDAM};
 use ethrex_storage::StorageError;
 use ethrex_store::{DerivedBlock, Store, StoreError};
-use ethrex_types::SealedHeader;
+use ethrex_types::{ChainSpec, Genesis, SealedHeader, StateError};
 
 use crate::derivation::Plan;
+
+/// More gas than any envelope costs.
+const ALL_GAS: u64 = 1 << 40;
 
 /// Why a block could not be made or found.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,18 @@ pub enum BlocksError {
         "the state after block {0} is no longer kept; remove the database to derive the chain from the beginning"
     )]
     NoState(B256),
+    /// A block of ours would not be verified on L1, and no transaction is to blame.
+    #[error("block {number} of ours fails its own check")]
+    SelfCheck {
+        /// Its number.
+        number: u64,
+        /// What EXECUTE said.
+        #[source]
+        why: Box<FailureClass>,
+    },
+    /// EXECUTE cannot be run here.
+    #[error("run EXECUTE")]
+    Execute(#[source] StateError),
     /// The witness of a block is gone.
     #[error("the witness of block {0} is no longer kept")]
     NoWitness(B256),
@@ -185,6 +201,33 @@ impl Blocks {
         let witness = made.prepared.witness.clone();
         let witness = witness.ok_or(BlocksError::NoWitness(made.block.hash))?;
         self.wrap(plan, made.block.gas_bound, witness)
+    }
+
+    /// Asks EXECUTE, as L1 will, whether an envelope gives this block. The outcome is that of any node, at no cost on L1.
+    pub(crate) fn check(
+        &self,
+        envelope: &[u8],
+        made: &Made,
+    ) -> Result<Result<(), FailureClass>, BlocksError> {
+        let header = made.header();
+        let above = self.level.saturating_sub(1);
+        let config = ExecuteConfig { caps: self.caps, ..ExecuteConfig::from_time(0) };
+        let verifier = self.verifier();
+        let outcome =
+            ethrex_execute::execute(&config, &verifier, above, header.timestamp, ALL_GAS, envelope)
+                .map_err(BlocksError::Execute)?;
+        Ok(outcome.result.map(|output| {
+            let found = ExecuteResult::decode(&output).map(|result| result.block_hash);
+            assert_eq!(found.ok(), Some(header.hash()), "deriving is the same here and in EXECUTE");
+        }))
+    }
+
+    /// The schedule of L1, which is ours, under an id that is not ours.
+    fn verifier(&self) -> ChainSpec {
+        let mut config = self.chain.spec().genesis().config.clone();
+        config.chain_id = config.chain_id.checked_add(1).unwrap_or_default();
+        ChainSpec::new(Genesis { config, ..Genesis::default() })
+            .expect("a schedule that is consistent stays so under another id")
     }
 
     fn wrap(

@@ -203,6 +203,8 @@ pub struct Derivation {
     deployment: Deployment,
     inbox: Log<PostedItem>,
     forced: Log<ForcedEntry>,
+    /// Running hash of the forced transactions that are forgotten.
+    forgotten: B256,
     messages: Log<SentMessage>,
     tree: Tree,
     /// The settled block after each L1 block that settled one.
@@ -223,6 +225,7 @@ impl Derivation {
             deployment,
             inbox: Log::default(),
             forced: Log::default(),
+            forgotten: B256::ZERO,
             messages: Log::default(),
             tree: Tree::default(),
             settled: Vec::new(),
@@ -268,7 +271,7 @@ impl Derivation {
             }
             RollupEvent::ForcedTx(forced) => {
                 expect("forced transaction", forced.index, self.forced.end())?;
-                let acc = self.forced_acc(forced.index).unwrap_or_default();
+                let acc = self.forced_acc(forced.index).expect("the end of the queue is known");
                 let acc = pair(acc, keccak256(&forced.raw));
                 self.forced.push(ForcedEntry { raw: forced.raw, acc, l1 });
             }
@@ -348,7 +351,9 @@ impl Derivation {
     /// before `forced`. Messages stay: their proofs need all leaves.
     pub fn prune(&mut self, below: u64, position: u64, forced: u64) {
         self.inbox.prune(position, |posted| posted.l1.number < below);
-        self.forced.prune(forced, |entry| entry.l1.number < below);
+        if let Some(last) = self.forced.prune(forced, |entry| entry.l1.number < below) {
+            self.forgotten = last.acc;
+        }
         let old = self.settled.iter().take_while(|(at, _)| *at < below).count();
         self.settled.drain(..old.saturating_sub(1));
         let first = self.inbox.start();
@@ -402,9 +407,12 @@ impl Derivation {
         self.forced.end()
     }
 
-    /// The running hash of the forced queue when it had `count` entries; `None` where they are forgotten.
+    /// The running hash of the forced queue when it had `count` entries; `None` where that is forgotten.
     #[must_use]
     pub fn forced_acc(&self, count: u64) -> Option<B256> {
+        if count == self.forced.start() {
+            return Some(self.forgotten);
+        }
         let Some(last) = count.checked_sub(1) else { return Some(B256::ZERO) };
         self.forced.get(last).map(|entry| entry.acc)
     }
@@ -486,7 +494,7 @@ impl Derivation {
             l1BlockHash: hash,
             msgRoot: self.tree.root_at(msg_count).expect("a count of ours is within the tree"),
             msgCount: msg_count,
-            forcedAcc: self.forced_acc(forced_count).unwrap_or_default(),
+            forcedAcc: self.forced_acc(forced_count).expect("what is due is known"),
             forcedCount: forced_count,
             prevRandao: header.mix_hash,
             transcript: B256::ZERO,

@@ -4,7 +4,10 @@
 //! The contract lets everybody post once there was no progress for its timeout. Who is too late has posted one item too
 //! many, which does no harm. An item whose blobs nobody has proven in time holds up all behind it: it is skipped.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use alloy_primitives::Address;
 use alloy_sol_types::SolCall;
@@ -35,6 +38,8 @@ pub struct Rescuer {
     fee_recipient: Address,
     /// Time between two looks at L1.
     every: Duration,
+    /// The L1 block that holds what was posted last: until it is read, nobody knows what it changed.
+    posted_at: AtomicU64,
 }
 
 impl Rescuer {
@@ -47,7 +52,7 @@ impl Rescuer {
         fee_recipient: Address,
         every: Duration,
     ) -> Self {
-        Self { contract, sender, view, fee_recipient, every }
+        Self { contract, sender, view, fee_recipient, every, posted_at: AtomicU64::new(0) }
     }
 
     /// Runs until stopped. An L1 that is down is waited for.
@@ -86,8 +91,9 @@ impl Rescuer {
         let head = self.contract.client().head().await?;
         let due = self.view.read(|follower| {
             let (derivation, tip) = (follower.derivation(), follower.tip());
+            let read = derivation.upto() >= Some(self.posted_at.load(Ordering::Relaxed));
             // What is posted and not walked over yet may have taken it.
-            matches!(derivation.next(&tip), Next::Wait)
+            read && matches!(derivation.next(&tip), Next::Wait)
                 && tip.position == derivation.items()
                 && derivation.is_due(tip.forced, head.timestamp)
         });
@@ -129,6 +135,7 @@ impl Rescuer {
     ) -> Result<(), SettlerError> {
         match self.sender.submit(purpose, request).await?.await? {
             Outcome::Mined(mined) => {
+                self.posted_at.store(mined.block, Ordering::Relaxed);
                 tracing::info!(
                     what,
                     position,

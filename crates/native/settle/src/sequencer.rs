@@ -8,7 +8,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::SolCall;
 use ethrex_evm::{Call, CallError, Overrides, call::CallEnd, simulate};
 use ethrex_execute::{
@@ -180,8 +180,25 @@ impl Job {
                 // What was refused has left its traces in the witness. L1 will not see it.
                 made = self.blocks.execute(&plan)?;
             }
-            if !Size::of_step(&self.blocks.envelope_of(&plan, &made)?, &plan).fits() && taken > 0 {
-                most = taken / 2;
+            // Nothing is promised that L1 would not verify.
+            let envelope = self.blocks.envelope_of(&plan, &made)?;
+            let checked = self.blocks.check(&envelope, &made)?;
+            if checked.is_err() || !Size::of_step(&envelope, &plan).fits() {
+                match (taken, made.posted.last()) {
+                    (0, _) | (_, None) => {
+                        let Err(why) = checked else {
+                            return Ok(Built { choice: None, next_claim });
+                        };
+                        let number = parent.number + 1;
+                        return Err(BlocksError::SelfCheck { number, why: Box::new(why) });
+                    }
+                    (1, Some(raw)) => {
+                        let hash = keccak256(raw);
+                        tracing::error!(%hash, ?checked, "L1 would not verify a block with this transaction; it is dropped");
+                        self.pool.remove(hash);
+                    }
+                    _ => most = taken / 2,
+                }
                 continue;
             }
             let failed = failed_claims(&made, &own, &claims);

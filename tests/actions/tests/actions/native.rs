@@ -1,5 +1,7 @@
 //! A native rollup from L1 to L2 and back, and what happens when things go wrong between.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests unwrap")]
+
 use std::time::Duration;
 
 use alloy_eips::eip2718::Encodable2718;
@@ -221,7 +223,8 @@ async fn without_its_sequencer_a_stranger_forces_posts_and_settles() {
     world.until(&mut stranger, "the forced transfer", |it| it.balance(BOB) == expected).await;
     let height = stranger.height();
     world.pass(4).await;
-    assert_eq!(world.settled().await, height);
+    assert!(world.settled().await >= height);
+    assert_eq!(stranger.derived(), height, "one block was enough");
     stranger.stop().await;
 }
 

@@ -63,11 +63,13 @@ impl<T> Log<T> {
         }
     }
 
-    /// Drops entries before `end` from the beginning, as long as they are old.
-    pub(super) fn prune(&mut self, end: u64, old: impl Fn(&T) -> bool) {
+    /// Drops entries before `end` from the beginning, as long as they are old. Returns the last of them.
+    pub(super) fn prune(&mut self, end: u64, old: impl Fn(&T) -> bool) -> Option<T> {
+        let mut last = None;
         while self.start < end && self.entries.front().is_some_and(&old) {
-            self.entries.pop_front();
+            last = self.entries.pop_front();
             self.start += 1;
         }
+        last
     }
 }

@@ -115,8 +115,8 @@ impl Cursor {
 pub fn timestamp(config: &Config, parent: u64, time: u64, dt: u64) -> Option<u64> {
     let earliest = time.saturating_sub(config.maxTimestampLag);
     let timestamp = parent.saturating_add(dt).max(earliest).min(time);
-    let first = parent.saturating_add(config.minBlockTime.max(1));
-    (timestamp >= first && timestamp > parent).then_some(timestamp)
+    let first = parent.checked_add(config.minBlockTime.max(1))?;
+    (timestamp >= first).then_some(timestamp)
 }
 
 /// Header fields of a block of an item.

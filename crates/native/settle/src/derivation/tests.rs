@@ -126,6 +126,7 @@ fn c03_time_stays_between_parent_and_item() {
     let slow = Config { minBlockTime: 3, ..config() };
     assert_eq!(timestamp(&slow, 1_000, 2_000, 2), None);
     assert_eq!(timestamp(&slow, 1_000, 2_000, 3), Some(1_003));
+    assert_eq!(timestamp(&slow, u64::MAX - 2, u64::MAX, 3), None);
 }
 
 #[test]
@@ -226,6 +227,27 @@ fn what_is_pruned_is_not_missed() {
     derivation.apply(l1(21), posted(20, 21, 0, &[])).unwrap();
     derivation.rewind(20);
     assert_eq!((derivation.items(), derivation.forced_count()), (20, 20));
+}
+
+#[test]
+fn the_running_hash_goes_on_from_what_is_forgotten() {
+    let (mut whole, mut pruned) = (derivation(), derivation());
+    for at in 1..=5 {
+        whole.apply(l1(at), force(at - 1, b"f")).unwrap();
+        pruned.apply(l1(at), force(at - 1, b"f")).unwrap();
+    }
+    // Everything that was ever forced is consumed, and old.
+    pruned.prune(100, 0, 5);
+    assert!(pruned.forced(4).is_none());
+    let header = Header { number: 50, timestamp: l1(50).timestamp, ..Header::default() };
+    assert_eq!(pruned.context(&header, B256::ZERO), whole.context(&header, B256::ZERO));
+    for derivation in [&mut whole, &mut pruned] {
+        derivation.apply(l1(20), force(5, b"later")).unwrap();
+    }
+    assert_eq!(pruned.context(&header, B256::ZERO), whole.context(&header, B256::ZERO));
+    pruned.prune(100, 0, 6);
+    assert_eq!(pruned.forced_acc(6), whole.forced_acc(6));
+    assert_eq!((pruned.forced_acc(5), pruned.forced_acc(0)), (None, Some(B256::ZERO)));
 }
 
 #[test]

@@ -94,6 +94,15 @@ pub(crate) struct NativeArgs {
     /// with --dev 1000.
     #[arg(id = "native-rollups.block-time", long = "native-rollups.block-time", value_name = "UINT64", env = "ETHREX_NATIVE_ROLLUP_BLOCK_TIME", value_parser = clap::value_parser!(u64).range(1_000..))]
     block_time: Option<u64>,
+    /// The sequencer delivers messages of L1 that pay at least this fee, in wei. Whoever wants can deliver the others.
+    #[arg(
+        id = "native-rollups.min-claim-fee",
+        long = "native-rollups.min-claim-fee",
+        value_name = "WEI",
+        env = "ETHREX_NATIVE_ROLLUP_MIN_CLAIM_FEE",
+        default_value = "0"
+    )]
+    least_claim_fee: U256,
     /// How often items are posted and blocks settled, in milliseconds. Default: 12000, with --dev 200.
     #[arg(id = "native-rollups.advance-interval", long = "native-rollups.advance-interval", value_name = "UINT64", env = "ETHREX_NATIVE_ROLLUP_ADVANCE_INTERVAL", value_parser = clap::value_parser!(u64).range(1..))]
     advance_interval: Option<u64>,
@@ -257,7 +266,8 @@ impl L2Args {
         } else {
             let block_time = args.block_time.unwrap_or(preset.block_time);
             let block_time = Duration::from_millis(block_time);
-            Some(NativeSequencing { relayer: self.relayer_key()?, block_time })
+            let least_claim_fee = args.least_claim_fee;
+            Some(NativeSequencing { relayer: self.relayer_key()?, block_time, least_claim_fee })
         };
         let settle_every = args.advance_interval.unwrap_or(preset.advance);
         Ok(NativeSettings {

@@ -74,6 +74,7 @@ fn a_development_rollup_needs_no_other_flag() {
     let sequence = settings.sequence.as_ref().unwrap();
     assert_eq!(sequence.relayer.address(), dev::DEPLOYER.address);
     assert_eq!(sequence.block_time, Duration::from_secs(1));
+    assert_eq!(sequence.least_claim_fee, U256::ZERO);
     for account in dev::RICH.into_iter().chain([dev::DEPLOYER]) {
         assert_eq!(settings.chain.genesis.alloc[&account.address].balance, DEV_BALANCE);
     }

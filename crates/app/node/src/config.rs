@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use ethrex_deploy::{
     DeployConfig,
     native::{NativeDeployConfig, NativeMode},
@@ -294,6 +294,8 @@ pub struct NativeSequencing {
     pub relayer: SigningKey,
     /// Time between two blocks.
     pub block_time: Duration,
+    /// Messages of L1 that pay less, in wei, are left to others.
+    pub least_claim_fee: U256,
 }
 
 /// `ethrex l2 prover`.

@@ -47,6 +47,8 @@ use rpc::Following;
 
 /// Updates from L1 that wait for the driver at most; each holds the events of one look.
 const L1_UPDATES: usize = 64;
+/// An idle sequencer makes a block after this share of its timeout.
+const IDLE_SHARE: u32 = 2;
 /// Time between two looks at an L1 that does not answer.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -246,14 +248,18 @@ impl OpenNative {
         let chain_id = chain.spec().chain_id();
         let level = u8::try_from(level_of(chain_id)).map_err(|_| NativeError::Level(chain_id))?;
         let blocks = Blocks::new(chain.clone(), self.store.clone(), self.execute.caps, level);
+        // A sequencer that makes no progress loses its exclusive right, so one with nothing to do makes an empty block in time.
+        let config = &deployment.config;
+        let idle_time = (!config.sequencer.is_zero())
+            .then(|| Duration::from_secs(config.sequencerTimeout) / IDLE_SHARE);
         let sequencer = settings.sequence.as_ref().map(|sequence| {
             let config = SequencerConfig {
                 block_time: sequence.block_time,
                 // An item that is not posted cannot be settled, and one that waits to be settled can as well take blocks.
                 item_time: settings.settle_every,
-                idle_time: None,
+                idle_time,
                 fee_recipient: sequence.relayer.address(),
-                claims: ClaimPolicy::All,
+                claims: ClaimPolicy::Paying(sequence.least_claim_fee),
             };
             (config, sequence.relayer.clone())
         });

@@ -189,3 +189,48 @@ pub(crate) fn sent(receipts: &[Receipt]) -> Result<Vec<(B256, Message)>, OutboxE
 fn is_message(address: Address, topics: &[B256]) -> bool {
     address == MESSENGER && topics.first() == Some(&INativeMessenger::MessageSent::SIGNATURE_HASH)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Log, LogData, U256};
+    use ethrex_types::TxType;
+
+    use super::*;
+
+    fn receipt(logs: Vec<Log>) -> Receipt {
+        Receipt { tx_type: TxType::Eip1559, success: true, cumulative_gas_used: 21_000, logs }
+    }
+
+    fn log(index: u64) -> Log {
+        let message = Message { index, value: U256::from(7), ..Message::default() };
+        let leaf = B256::with_last_byte(9);
+        let event = INativeMessenger::MessageSent { index, message, leaf };
+        Log { address: MESSENGER, data: event.encode_log_data() }
+    }
+
+    #[test]
+    fn only_messages_of_the_messenger_count() {
+        let foreign = Log { address: Address::repeat_byte(1), ..log(0) };
+        let found = sent(&[receipt(vec![foreign, log(3)]), receipt(vec![log(4)])]).unwrap();
+        let indices: Vec<_> = found.iter().map(|(_, message)| message.index).collect();
+        assert_eq!(indices, [3, 4]);
+        assert_eq!(found[0].0, B256::with_last_byte(9));
+    }
+
+    #[test]
+    fn a_message_that_does_not_decode_is_a_fault() {
+        let topics = log(0).data.topics().to_vec();
+        let data = LogData::new_unchecked(topics, Bytes::from_static(&[1]));
+        let broken = Log { address: MESSENGER, data };
+        let error = sent(&[receipt(vec![broken])]).unwrap_err();
+        assert!(matches!(error, OutboxError::Malformed(0)), "{error}");
+    }
+
+    #[test]
+    fn messages_are_counted_by_block() {
+        let block = |number| BlockId { number, hash: B256::with_last_byte(1) };
+        let index = Index { blocks: vec![(block(4), 1), (block(9), 3)], ..Index::default() };
+        let counts = [0, 3, 4, 8, 9, 50].map(|number| index.count_at(number));
+        assert_eq!(counts, [0, 0, 1, 1, 3, 3]);
+    }
+}

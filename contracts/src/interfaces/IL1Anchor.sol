@@ -22,6 +22,8 @@ interface IL1Anchor {
 
     /// @notice The latest context that was presented; all zero before the first.
     function context() external view returns (INativeRollup.L1Context memory);
+    /// @notice Which rollup this is, and of which chain; zero before the first context.
+    function route() external view returns (address rollup, uint64 l1ChainId);
     /// @notice Whether this is one of the last 8,192 different message roots.
     function isKnownRoot(bytes32 root) external view returns (bool);
     /// @notice Reads L1's storage as of the context's block.

@@ -4,16 +4,17 @@ pragma solidity =0.8.31;
 import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
 
 import {INativeRollup} from "../../src/interfaces/INativeRollup.sol";
-import {NATIVE_MESSENGER} from "../../src/native/lib/NativeConstants.sol";
+import {L1_ANCHOR, NATIVE_MESSENGER} from "../../src/native/lib/NativeConstants.sol";
 import {MessageLeaf} from "../../src/native/lib/MessageLeaf.sol";
 import {Ethereum} from "./support/Ethereum.sol";
 import {NaiveTree} from "./support/NaiveTree.sol";
 import {Assertion, OptimisticBase} from "./Optimistic.t.sol";
+import {L2Test} from "./support/L2Test.sol";
 import {NativeTest} from "./support/NativeTest.sol";
 
 /// @notice What each call costs L1: the contract's execution with cold storage, into slots that were never used.
 /// @dev Without EXECUTE's own price (a stub answers for a few hundred gas), the transaction's 21,000, its calldata, and
-/// the state gas of EIP-8037. `snapshots/NativeRollup.json` is committed, and a test run fails if a figure changes.
+/// the state gas of EIP-8037. `snapshots` is committed, and a test run fails if a figure changes.
 library GasMeter {
     /// @dev Copies the answer out of the code, whatever it is asked: PUSH2 len, PUSH1 12, PUSH0, CODECOPY, PUSH2 len,
     /// PUSH0, RETURN.
@@ -110,7 +111,50 @@ contract InlineGasTest is NativeTest {
     }
 }
 
+contract L2GasTest is L2Test {
+    function test_gas_open_claim_and_send() public {
+        _open();
+        vm.deal(stranger, 1);
+        _sendFromL1(address(1), stranger, 1 ether, 0, 0, "");
+        vm.warp(block.timestamp + 1);
+        INativeRollup.L1Context memory ctx = _context();
+        _anchorBlock(ctx);
+        vm.cool(L1_ANCHOR);
+        anchor.open(ctx);
+        vm.snapshotGasLastCall("L2", "L1Anchor.open, 1 new message root");
+
+        INativeRollup.Message memory message = _fromL1[0];
+        bytes32[] memory path = NaiveTree.messagePath(_leaves, 0);
+        vm.cool(L1_ANCHOR);
+        vm.cool(NATIVE_MESSENGER);
+        messenger.claim(message, path, relayer);
+        vm.snapshotGasLastCall("L2", "NativeMessenger.claim, 1 ETH to an account");
+
+        vm.cool(L1_ANCHOR);
+        vm.cool(NATIVE_MESSENGER);
+        vm.prank(stranger);
+        messenger.send{value: 1 ether}(stranger, 0, 0, "");
+        vm.snapshotGasLastCall("L2", "NativeMessenger.send, no data");
+    }
+}
+
 contract OptimisticGasTest is OptimisticBase {
+    /// What the largest dispute costs beside EXECUTE: a stream has at most 128 blocks.
+    function test_gas_challenge_largest() public {
+        Spec[] memory specs = _specs(128);
+        (Assertion memory a, INativeRollup.Step[] memory steps, Block[] memory blocks) =
+            _truth(_post(specs), genesis, specs);
+        Block memory wrong = _block(blocks[126].hash, "wrong", 128, blocks[127].timestamp, 0);
+        (a.hashes[127], a.lastHeader) = (wrong.hash, wrong.header);
+        _propose(a);
+        bytes memory answer = abi.encode(_answer(a.item, blocks[126], blocks[127], specs[127]));
+        vm.etch(address(execute), GasMeter.stub(answer));
+        vm.cool(address(rollup));
+        vm.prank(challenger);
+        rollup.challenge(127, steps[127], a.hashes, a.forcedAfter, blocks[126].header);
+        vm.snapshotGasLastCall("NativeRollup", "challenge, 1 of 128 blocks");
+    }
+
     function test_gas_propose_challenge_finalize() public {
         Spec[] memory specs = _specs(8);
         (Assertion memory a, INativeRollup.Step[] memory steps, Block[] memory blocks) =

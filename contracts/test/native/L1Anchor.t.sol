@@ -21,6 +21,9 @@ contract L1AnchorTest is L2Test {
         vm.assertEq(keccak256(abi.encode(anchor.context())), keccak256(abi.encode(ctx)));
         vm.assertTrue(anchor.isKnownRoot(ctx.msgRoot));
         vm.assertFalse(anchor.isKnownRoot(0));
+        (address rollup_, uint64 l1ChainId) = anchor.route();
+        vm.assertEq(rollup_, rollup);
+        vm.assertEq(l1ChainId, L1_CHAIN_ID);
     }
 
     function test_open_anotherContext_reverts() public {

@@ -107,6 +107,13 @@ contract OptimisticTest is OptimisticBase {
         rollup.stateRootAt(2);
     }
 
+    function test_C05_beforeItIsFinal_nothingCanBeProven() public {
+        _propose(_right);
+        vm.warp(START + PERIOD);
+        vm.expectRevert(_error(INativeRollup.StateRootUnknown.selector, 3));
+        rollup.proveOutbox(3, new bytes[](0), new bytes[](0));
+    }
+
     function test_finalize_upToMax() public {
         _proposeMore(3);
         vm.warp(START + 2 * PERIOD);

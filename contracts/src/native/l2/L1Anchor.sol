@@ -45,6 +45,11 @@ contract L1Anchor is IL1Anchor {
     }
 
     /// @inheritdoc IL1Anchor
+    function route() external view override returns (address rollup, uint64 l1ChainId) {
+        return (_context.rollup, _context.l1ChainId);
+    }
+
+    /// @inheritdoc IL1Anchor
     function proveL1(
         address account,
         bytes32 slot,

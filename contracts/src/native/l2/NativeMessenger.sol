@@ -102,11 +102,11 @@ contract NativeMessenger is INativeMessenger, ReentrancyGuardTransient {
     }
 
     function _send(INativeRollup.Message memory message) private returns (uint64 index) {
-        INativeRollup.L1Context memory ctx = _rollup();
-        require(message.to != ctx.rollup, ForbiddenReceiver(message.to));
+        (address rollup, uint64 l1ChainId) = _route();
+        require(message.to != rollup, ForbiddenReceiver(message.to));
         require(!_outbox.isFull(), MessagesFull());
         message.index = _outbox.count;
-        bytes32 leaf = MessageLeaf.hash(MessageLeaf.TO_L1, ctx.l1ChainId, ctx.rollup, block.chainid, message);
+        bytes32 leaf = MessageLeaf.hash(MessageLeaf.TO_L1, l1ChainId, rollup, block.chainid, message);
         index = _outbox.append(leaf);
         emit MessageSent(index, message, leaf);
     }
@@ -130,12 +130,13 @@ contract NativeMessenger is INativeMessenger, ReentrancyGuardTransient {
     }
 
     function _leafFromL1(INativeRollup.Message calldata message) private view returns (bytes32) {
-        INativeRollup.L1Context memory ctx = _rollup();
-        return MessageLeaf.hash(MessageLeaf.TO_L2, ctx.l1ChainId, ctx.rollup, block.chainid, message);
+        (address rollup, uint64 l1ChainId) = _route();
+        return MessageLeaf.hash(MessageLeaf.TO_L2, l1ChainId, rollup, block.chainid, message);
     }
 
-    function _rollup() private view returns (INativeRollup.L1Context memory ctx) {
-        ctx = IL1Anchor(L1_ANCHOR).context();
-        require(ctx.rollup != address(0), NotAnchored());
+    /// @dev One slot of the context, not all nine: each slot costs the block's witness a path.
+    function _route() private view returns (address rollup, uint64 l1ChainId) {
+        (rollup, l1ChainId) = IL1Anchor(L1_ANCHOR).route();
+        require(rollup != address(0), NotAnchored());
     }
 }

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use alloy_eips::eip4844::Blob;
 use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_rlp::Encodable;
 use alloy_sol_types::SolCall;
 use ethrex_chain::Chain;
 use ethrex_deploy::{
@@ -17,7 +19,8 @@ use ethrex_deploy::{
 };
 use ethrex_execute::{Anchored, ExecuteConfig};
 use ethrex_l1::{
-    EventConfig, EventWatcher, HeadConfig, Policy, Sender, SenderConfig, SigningKey, watch_head,
+    EventConfig, EventWatcher, HeadConfig, MemoryOutbox, Outcome, Policy, Purpose, Sender,
+    SenderConfig, Sidecar, SigningKey, TxRequest, watch_head,
 };
 use ethrex_settle::{
     Blocks, Challenger, ClaimPolicy, Contract, Driver, DriverParts, Poster, Proposer, Rescuer,
@@ -254,6 +257,35 @@ impl NativeWorld {
     #[must_use]
     pub fn balance_on_l1(&self, address: Address) -> U256 {
         balance(self.l1.chain(), address)
+    }
+
+    /// Posts an item in a blob that holds no stream, with the sequencer's key.
+    ///
+    /// # Panics
+    /// If L1 does not take it.
+    pub async fn post_blob(&self) {
+        let mut header = Vec::new();
+        self.l1.chain().head().inner().encode(&mut header);
+        let call = INativeRollup::postBlobsCall {
+            l1Header: header.into(),
+            msgCount: u64::MAX,
+            feeRecipient: Address::ZERO,
+            blobs: U256::from(1),
+        };
+        let sidecar = Sidecar::new(&Blob::ZERO).expect("zero is a field element");
+        let request = TxRequest::call(self.rollup, call.abi_encode()).blob(sidecar);
+        let key = dev::DEPLOYER.private_key.parse().expect("development keys are keys");
+        let config = SenderConfig { policy: Policy::dev(), every: POLL };
+        let (sender, task) =
+            Sender::new(self.l1.observer(), key, Arc::new(MemoryOutbox::default()), config);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(task.run(stop.clone()));
+        let pending = sender.submit(Purpose::new("blob"), request).await.expect("it runs");
+        self.pass(3).await;
+        let outcome = pending.await.expect("it runs");
+        assert!(matches!(outcome, Outcome::Mined(_)), "{outcome:?}");
+        stop.cancel();
+        running.await.expect("tasks do not panic").expect("L1 answers");
     }
 
     /// Next nonce on L1.

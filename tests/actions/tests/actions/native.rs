@@ -481,3 +481,27 @@ async fn c13_a_transaction_too_heavy_for_a_block_holds_up_nobody() {
     check_stranger(&world, &node).await;
     node.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_item_in_blobs_that_nobody_proves_is_left_behind() {
+    let world = NativeWorld::new();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    node.transfer(&alice(), BOB, ether(1));
+    world.until(&mut node, "the transfer", |node| node.balance(BOB) == ether(1)).await;
+    settle_all(&world, &mut node).await;
+    node.kill().await;
+    world.post_blob().await;
+
+    let mut stranger = world.start(&world.disk(), Part::Settler).await;
+    world.force(&User::new(&dev::RICH[2]), raw_transfer(1));
+    world.pass(20).await;
+    assert_eq!(stranger.balance(BOB), ether(1), "nobody knows what is in the blob");
+    let expected = ether(1) + U256::from(1);
+    world.until(&mut stranger, "the forced transfer", |it| it.balance(BOB) == expected).await;
+    world.pass(4).await;
+    let head = world.contract().head().await.unwrap();
+    assert_eq!((head.number, head.hash), (stranger.height(), stranger.chain.head().hash()));
+    check_stranger(&world, &stranger).await;
+    stranger.stop().await;
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy_primitives::{Address, B256, U256};
 use alloy_provider::Provider;
 use ethrex_deploy::{
-    DeployConfig, DeployError, Deployed, Deposit, Role, deploy_once, deposit_rich, dev,
+    DeployConfig, DeployError, Deployed, Deposit, Role, deploy_once, deposit_rich, dev, native,
 };
 use ethrex_l1::{Client, Contracts, L1Error, Policy, Settlement, SigningKey, testing::Anvil};
 
@@ -158,4 +158,28 @@ async fn e2e_a_bridge_that_changed_hands_is_still_found() {
     assert!(set);
     let second = deploy(&l1, config()).await.unwrap();
     assert_eq!((second.created, second.contracts), (false, first.contracts));
+}
+
+#[tokio::test]
+async fn e2e_an_l1_that_cannot_verify_a_native_rollup_is_refused() {
+    let Some(anvil) = anvil(&[]) else { return };
+    let l1 = anvil.client();
+    let genesis = native::l2_genesis(&native::l1_genesis(), 80_790_001, 9_000_000, &[]).unwrap();
+    let config = || {
+        let sequencer = dev::DEPLOYER.address;
+        native::NativeDeployConfig::dev(genesis.clone(), native::NativeMode::Inline, sequencer)
+    };
+    let deploy = async |config| {
+        let key: SigningKey = dev::DEPLOYER.private_key.parse().unwrap();
+        native::deploy_native_once(&l1, key, Policy::dev(), config).await.unwrap_err()
+    };
+    let error = deploy(config()).await;
+    assert!(matches!(error, DeployError::NoExecute), "{error}");
+    let other = native::first_block(&native::l1_genesis()).unwrap();
+    let error = deploy(native::NativeDeployConfig { l1_genesis: Some(other), ..config() }).await;
+    assert!(
+        matches!(error, DeployError::OtherL1 { expected, found } if expected == other && found != other),
+        "{error}"
+    );
+    assert_eq!(l1.mined_nonce(dev::DEPLOYER.address).await.unwrap(), 0, "nothing was sent");
 }

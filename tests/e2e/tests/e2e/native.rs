@@ -49,6 +49,7 @@ fn round(chains: &Chains, who: &Account) {
     let before = chains.l2.balance(who.address).unwrap();
     let deposit = chains.deposit(who, who.address, ether("5")).unwrap();
     chains.credited(who.address, before + ether("5")).unwrap();
+    let credited_at = chains.l1.block_number().unwrap();
 
     let friend = Address::repeat_byte(0xf1);
     let value = ether("0.25").to_string();
@@ -76,9 +77,10 @@ fn round(chains: &Chains, who: &Account) {
     assert_eq!(message["message"]["value"].as_str(), Some(format!("{:#x}", ether("5")).as_str()));
     assert_eq!(message["path"].as_array().map(Vec::len), Some(32));
     println!(
-        "L1 blocks: {} from deposit to claim with two transfers and a creation between, {} from withdrawal to settlement",
-        block(&claim) - block(&deposit),
+        "L1 blocks: {} from deposit to credit, {} from withdrawal to settlement, {} from settlement to claim",
+        credited_at - block(&deposit),
         settled_at - asked_at,
+        block(&claim) - settled_at,
     );
 }
 

@@ -213,6 +213,8 @@ interface INativeRollup {
     error NotTheNextItem(uint64 position);
     error NoProposal(uint64 position);
     error NotTheProposal(uint64 position);
+    /// @notice The item would stand on another block, or begin at another forced transaction, than the proposer says.
+    error NotTheParent(bytes32 hash, uint64 forced);
     error WrongLength(uint256 length, uint256 required);
     error NotTheHeader(bytes32 hash);
     error ForcedCursorOutOfRange(uint64 forced);
@@ -270,11 +272,15 @@ interface INativeRollup {
     function advance(Step[] calldata steps) external;
 
     /// @notice OPTIMISTIC: asserts what the next item's blocks are. Takes the bond.
+    /// @param parentHash the block before the item; a true proposal is not accepted on another
+    /// @param parentForced the forced cursor before the item
     /// @param hashes of every block of the item; one that is skipped repeats its parent's
     /// @param forcedAfter the forced cursor after every block
     /// @param lastHeader RLP of the last block's header; empty if there is no new block
     function propose(
         Item calldata item,
+        bytes32 parentHash,
+        uint64 parentForced,
         bytes32[] calldata hashes,
         uint64[] calldata forcedAfter,
         bytes calldata lastHeader
@@ -294,7 +300,8 @@ interface INativeRollup {
     /// @notice OPTIMISTIC: gives back the bond of a proposal that lost its parent to a challenge.
     function reclaimBond(uint64 position) external;
     /// @notice Leaves behind the rest of an item that nobody settled for very long, and with it one forced transaction
-    /// that was due: the way out should a block fit no transaction.
+    /// that was due: the way out should a block fit no transaction. A blob that nobody has proven is left behind alone,
+    /// and as long after it was posted, whatever is before it.
     function skip(Item calldata item) external;
 
     /// @notice Proves and keeps the root of the rollup's outgoing messages as of block `number`.

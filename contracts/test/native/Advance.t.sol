@@ -380,6 +380,35 @@ contract AdvanceTest is NativeTest {
         vm.assertEq(rollup.credit(stranger), 256 * FEE_PER_BYTE);
     }
 
+    /// Nobody needs to have made progress for a blob to be proven: each has its time from when it was posted, so that
+    /// many that cannot be proven hold up the rollup no longer than one.
+    function test_skip_unprovenBlobs_waitTogether() public {
+        INativeRollup.Item memory first = _postBlob();
+        _nextL1Block();
+        INativeRollup.Item memory second = _postBlob();
+        vm.warp(first.time + 2 * uint256(TIMEOUT) + 1);
+        rollup.skip(first);
+        vm.expectPartialRevert(INativeRollup.SkipTooEarly.selector);
+        rollup.skip(second);
+        vm.warp(second.time + 2 * uint256(TIMEOUT) + 1);
+        rollup.skip(second);
+        vm.assertEq(rollup.head().position, 2);
+    }
+
+    /// Else who may post could push forced transactions out, one with each blob that nobody can prove.
+    function test_C06_skip_unprovenBlob_leavesForcedTransactions() public {
+        _force("the sequencer does not like it");
+        vm.warp(START + FORCED_DELAY + 12);
+        INativeRollup.Item memory item = _postBlob();
+        vm.warp(block.timestamp + 2 * uint256(TIMEOUT) + 1);
+        vm.prank(stranger);
+        vm.expectEmit(address(rollup));
+        emit INativeRollup.Skipped(0, 0, 0);
+        rollup.skip(item);
+        vm.assertEq(rollup.head().forced, 0);
+        vm.assertEq(rollup.credit(stranger), 0);
+    }
+
     function test_skip_otherItems_reverts() public {
         _post(_specs(1));
         INativeRollup.Item memory later = _post(_specs(1));
@@ -396,7 +425,7 @@ contract AdvanceTest is NativeTest {
     function test_optimisticCalls_revert() public {
         (, INativeRollup.Step memory step,) = _oneBlock();
         vm.expectRevert(INativeRollup.WrongMode.selector);
-        rollup.propose(step.item, new bytes32[](1), new uint64[](1), "");
+        rollup.propose(step.item, genesis.hash, 0, new bytes32[](1), new uint64[](1), "");
         vm.expectRevert(INativeRollup.WrongMode.selector);
         rollup.challenge(0, step, new bytes32[](1), new uint64[](1), "");
         vm.expectRevert(INativeRollup.WrongMode.selector);

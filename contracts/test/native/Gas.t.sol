@@ -162,7 +162,7 @@ contract OptimisticGasTest is OptimisticBase {
         vm.deal(proposer, 2 * BOND);
         vm.cool(address(rollup));
         vm.prank(proposer);
-        rollup.propose{value: BOND}(a.item, a.hashes, a.forcedAfter, a.lastHeader);
+        rollup.propose{value: BOND}(a.item, genesis.hash, 0, a.hashes, a.forcedAfter, a.lastHeader);
         vm.snapshotGasLastCall("NativeRollup", "propose, 8 blocks");
 
         Spec[] memory more = _specs(8);

@@ -162,8 +162,6 @@ contract InboxTest is NativeTest {
 
     // Blobs.
 
-    bytes32 private constant BLOB = bytes32(uint256(1) << 248 | 7);
-
     function test_postBlobs_isEmptyUntilProven() public {
         INativeRollup.Item memory item = _postBlob();
         vm.assertEq(item.streamHash, bytes32(0));
@@ -222,19 +220,6 @@ contract InboxTest is NativeTest {
         vm.expectRevert(INativeRollup.BlobMissing.selector);
         rollup.postBlobs(header, 0, feeRecipient, 1);
         vm.stopPrank();
-    }
-
-    function _postBlob() private returns (INativeRollup.Item memory item) {
-        bytes32[] memory blobs = new bytes32[](1);
-        blobs[0] = BLOB;
-        vm.blobhashes(blobs);
-        bytes memory header = _parentHeader();
-        vm.recordLogs();
-        vm.prank(sequencer);
-        rollup.postBlobs(header, 0, feeRecipient, 1);
-        bytes32[] memory hashes;
-        (item,, hashes) = abi.decode(vm.getRecordedLogs()[0].data, (INativeRollup.Item, bytes, bytes32[]));
-        vm.assertEq(hashes[0], BLOB);
     }
 
     function _proveBlob(INativeRollup.Item memory item, Spec[] memory specs)

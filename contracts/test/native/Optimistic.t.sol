@@ -44,8 +44,9 @@ abstract contract OptimisticBase is NativeTest {
 
     function _proposeAs(address who, Assertion memory a) internal {
         vm.deal(who, BOND);
+        (bytes32 parent, uint64 forced) = _end();
         vm.prank(who);
-        rollup.propose{value: BOND}(a.item, a.hashes, a.forcedAfter, a.lastHeader);
+        rollup.propose{value: BOND}(a.item, parent, forced, a.hashes, a.forcedAfter, a.lastHeader);
     }
 
     function _challenge(uint64 k, INativeRollup.Step memory step, Assertion memory a, bytes memory parent) internal {
@@ -151,25 +152,44 @@ contract OptimisticTest is OptimisticBase {
         Assertion memory a = _right;
         vm.deal(address(this), 10 ether);
         vm.expectRevert(_error(INativeRollup.WrongBond.selector, 0, BOND));
-        rollup.propose(a.item, a.hashes, a.forcedAfter, a.lastHeader);
+        rollup.propose(a.item, genesis.hash, 0, a.hashes, a.forcedAfter, a.lastHeader);
         vm.expectRevert(_error(INativeRollup.WrongBond.selector, BOND + 1, BOND));
-        rollup.propose{value: BOND + 1}(a.item, a.hashes, a.forcedAfter, a.lastHeader);
+        rollup.propose{value: BOND + 1}(a.item, genesis.hash, 0, a.hashes, a.forcedAfter, a.lastHeader);
         vm.expectRevert(_error(INativeRollup.WrongLength.selector, 2, 3));
-        rollup.propose{value: BOND}(a.item, new bytes32[](2), a.forcedAfter, a.lastHeader);
+        rollup.propose{value: BOND}(a.item, genesis.hash, 0, new bytes32[](2), a.forcedAfter, a.lastHeader);
         vm.expectRevert(_error(INativeRollup.WrongLength.selector, 4, 3));
-        rollup.propose{value: BOND}(a.item, a.hashes, new uint64[](4), a.lastHeader);
+        rollup.propose{value: BOND}(a.item, genesis.hash, 0, a.hashes, new uint64[](4), a.lastHeader);
         vm.expectRevert(abi.encodeWithSelector(INativeRollup.NotTheHeader.selector, a.hashes[2]));
-        rollup.propose{value: BOND}(a.item, a.hashes, a.forcedAfter, genesis.header);
+        rollup.propose{value: BOND}(a.item, genesis.hash, 0, a.hashes, a.forcedAfter, genesis.header);
         a.item.time += 1;
         vm.expectRevert(_error(INativeRollup.NotTheItem.selector, 0));
-        rollup.propose{value: BOND}(a.item, a.hashes, a.forcedAfter, a.lastHeader);
+        rollup.propose{value: BOND}(a.item, genesis.hash, 0, a.hashes, a.forcedAfter, a.lastHeader);
         a.item.position = 1;
         vm.expectRevert(_error(INativeRollup.NotTheNextItem.selector, 1));
-        rollup.propose{value: BOND}(a.item, a.hashes, a.forcedAfter, a.lastHeader);
+        rollup.propose{value: BOND}(a.item, genesis.hash, 0, a.hashes, a.forcedAfter, a.lastHeader);
         a = _right;
         a.forcedAfter[2] = 1;
         vm.expectRevert(_error(INativeRollup.ForcedCursorOutOfRange.selector, 1));
-        rollup.propose{value: BOND}(a.item, a.hashes, a.forcedAfter, a.lastHeader);
+        rollup.propose{value: BOND}(a.item, genesis.hash, 0, a.hashes, a.forcedAfter, a.lastHeader);
+    }
+
+    /// What was true when it was signed does not end up on a lie that took the place of its parent, and fall with it.
+    function test_C07_propose_onAnotherParent_reverts() public {
+        Assertion memory lie = _withHash(0);
+        lie.forcedAfter[1] = 1;
+        Block memory other = _block(_blocks[1].hash, "stolen", 3, _blocks[2].timestamp, 0);
+        (lie.hashes[2], lie.lastHeader) = (other.hash, other.header);
+        _propose(lie);
+        Spec[] memory specs = _specs(1);
+        (Assertion memory a,,) = _truth(_post(specs), _blocks[2], specs);
+        vm.deal(stranger, BOND);
+        vm.startPrank(stranger);
+        vm.expectRevert(abi.encodeWithSelector(INativeRollup.NotTheParent.selector, other.hash, 0));
+        rollup.propose{value: BOND}(a.item, _blocks[2].hash, 0, a.hashes, a.forcedAfter, a.lastHeader);
+        // Nor behind another forced transaction.
+        vm.expectRevert(abi.encodeWithSelector(INativeRollup.NotTheParent.selector, other.hash, 0));
+        rollup.propose{value: BOND}(a.item, other.hash, 1, a.hashes, a.forcedAfter, a.lastHeader);
+        vm.stopPrank();
     }
 
     function test_propose_twice_reverts() public {
@@ -177,7 +197,7 @@ contract OptimisticTest is OptimisticBase {
         vm.deal(proposer, BOND);
         vm.expectRevert(_error(INativeRollup.NotTheNextItem.selector, 0));
         vm.prank(proposer);
-        rollup.propose{value: BOND}(_right.item, _right.hashes, _right.forcedAfter, _right.lastHeader);
+        rollup.propose{value: BOND}(_right.item, genesis.hash, 0, _right.hashes, _right.forcedAfter, _right.lastHeader);
     }
 
     // Wrong blocks.

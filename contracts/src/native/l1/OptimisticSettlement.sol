@@ -17,6 +17,8 @@ abstract contract OptimisticSettlement is Settlement {
     /// @inheritdoc INativeRollup
     function propose(
         Item calldata item,
+        bytes32 parentHash,
+        uint64 parentForced,
         bytes32[] calldata hashes,
         uint64[] calldata forcedAfter,
         bytes calldata lastHeader
@@ -31,6 +33,9 @@ abstract contract OptimisticSettlement is Settlement {
 
         _returnBond(position);
         Tip memory parent = _tipBefore(position);
+        // Else a proposal that was true could end up on a false one, and be refuted with it.
+        bool expected = parent.hash == parentHash && parent.forced == parentForced;
+        require(expected, NotTheParent(parent.hash, parent.forced));
         Tip memory last = _lastOf(parent, hashes, forcedAfter, lastHeader);
         bool inRange = last.forced >= parent.forced && last.forced <= Math.max(parent.forced, item.ctx.forcedCount);
         require(inRange, ForcedCursorOutOfRange(last.forced));

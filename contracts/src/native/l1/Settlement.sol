@@ -29,11 +29,14 @@ abstract contract Settlement is Inbox {
         _checkItem(item);
         require(!_isProposed(item.position), StillLive(item.position));
         uint256 patience = 2 * uint256(SEQUENCER_TIMEOUT) + _finality();
-        uint256 earliest = Math.max(s.since, item.time) + patience;
+        // A blob can be proven without waiting for what is before it. So it has its time from when it was posted, and
+        // it is no forced transaction's fault that it was not.
+        bool proven = item.streamHash != 0;
+        uint256 earliest = (proven ? Math.max(s.since, item.time) : item.time) + patience;
         require(block.timestamp > earliest, SkipTooEarly(earliest));
 
         uint64 index = s.index;
-        uint64 forced = s.forced < item.ctx.forcedCount ? s.forced + 1 : s.forced;
+        uint64 forced = proven && s.forced < item.ctx.forcedCount ? s.forced + 1 : s.forced;
         credit[msg.sender] += _forceFees(s.forced, forced);
         _settled.position = s.position + 1;
         _settled.index = 0;

@@ -278,8 +278,9 @@ contract World is NativeTest {
         bytes memory header
     ) private {
         vm.deal(who, who.balance + BOND);
+        (bytes32 parent, uint64 forced) = _end();
         vm.prank(who);
-        rollup.propose{value: BOND}(item, hashes, cursor, header);
+        rollup.propose{value: BOND}(item, parent, forced, hashes, cursor, header);
         bonds += BOND;
     }
 

@@ -40,6 +40,7 @@ abstract contract NativeTest is Test {
     uint256 internal constant HEIGHT = 1_000;
     uint64 internal constant DATA_GAS = 100_000;
     uint64 internal constant SLOT = 77;
+    bytes32 internal constant BLOB = bytes32(uint256(1) << 248 | 7);
 
     address internal sequencer = address(0x5e9);
     address internal stranger = address(0x57a);
@@ -165,6 +166,20 @@ abstract contract NativeTest is Test {
         vm.assertEq(rollup.itemHash(item.position), keccak256(abi.encode(item)));
     }
 
+    function _postBlob() internal returns (INativeRollup.Item memory item) {
+        bytes32[] memory blobs = new bytes32[](1);
+        blobs[0] = BLOB;
+        vm.blobhashes(blobs);
+        bytes memory header = _parentHeader();
+        uint64 msgCount = rollup.messageCount();
+        vm.recordLogs();
+        vm.prank(sequencer);
+        rollup.postBlobs(header, msgCount, feeRecipient, 1);
+        bytes32[] memory hashes;
+        (item,, hashes) = abi.decode(vm.getRecordedLogs()[0].data, (INativeRollup.Item, bytes, bytes32[]));
+        vm.assertEq(hashes[0], BLOB);
+    }
+
     // The rollup's blocks.
 
     function _block(bytes32 parent, bytes memory state, uint64 number, uint64 timestamp, uint64 forced)
@@ -277,6 +292,15 @@ abstract contract NativeTest is Test {
         INativeRollup.Step memory step;
         (child, step) = _follow(item, parent, specs, 0, 0);
         _advance(step);
+    }
+
+    /// @dev What a proposal for the next item stands on.
+    function _end() internal view returns (bytes32 hash, uint64 forced) {
+        uint64 next = rollup.nextProposal();
+        INativeRollup.Head memory head = rollup.head();
+        if (next == head.position) return (head.hash, head.forced);
+        INativeRollup.Proposal memory p = rollup.proposal(next - 1);
+        return (p.hash, p.forced);
     }
 
     function _assertHead(Block memory expected, uint64 position, uint64 index) internal view {

@@ -171,6 +171,7 @@ alloy_sol_types::sol! {
         error NotTheNextItem(uint64 position);
         error NoProposal(uint64 position);
         error NotTheProposal(uint64 position);
+        error NotTheParent(bytes32 hash, uint64 forced);
         error WrongLength(uint256 length, uint256 required);
         error NotTheHeader(bytes32 hash);
         error NotFraud();
@@ -197,7 +198,7 @@ alloy_sol_types::sol! {
         function postBlobs(bytes calldata l1Header, uint64 msgCount, address feeRecipient, uint256 blobs) external returns (uint64 position);
         function proveData(Item calldata item, bytes calldata envelope) external;
         function advance(Step[] calldata steps) external;
-        function propose(Item calldata item, bytes32[] calldata hashes, uint64[] calldata forcedAfter, bytes calldata lastHeader) external payable;
+        function propose(Item calldata item, bytes32 parentHash, uint64 parentForced, bytes32[] calldata hashes, uint64[] calldata forcedAfter, bytes calldata lastHeader) external payable;
         function challenge(uint64 k, Step calldata step, bytes32[] calldata hashes, uint64[] calldata forcedAfter, bytes calldata parentHeader) external;
         function finalize(uint256 max) external;
         function skip(Item calldata item) external;

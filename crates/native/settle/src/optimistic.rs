@@ -224,7 +224,7 @@ impl Proposer {
         let found = self.view.read(|follower| {
             let item = follower.derivation().item(position).filter(|item| item.is_proven())?;
             let steps = follower.steps_of(position)?;
-            let before = steps.first().map(|walked| walked.at.parent.hash);
+            let before = steps.first()?.at;
             let refuted = follower.derivation().last_refuted();
             Some((item.item.clone(), Truth::of(&steps, item.item.blocks), before, refuted))
         });
@@ -232,7 +232,7 @@ impl Proposer {
         if truth.hashes.len() as u64 != item.blocks {
             return Ok(()); // it was cut short, and settlement is past it
         }
-        let last = truth.hashes.last().copied().filter(|last| Some(*last) != before);
+        let last = truth.hashes.last().copied().filter(|last| *last != before.parent.hash);
         let blocks = self.blocks.clone();
         let last_header = match last {
             Some(last) => tokio::task::spawn_blocking(move || header(&blocks, last)).await??,
@@ -240,6 +240,9 @@ impl Proposer {
         };
         let call = INativeRollup::proposeCall {
             item,
+            // What is stated is true on this place only: on another it could be refuted.
+            parentHash: before.parent.hash,
+            parentForced: before.forced,
             hashes: truth.hashes,
             forcedAfter: truth.forced_after,
             lastHeader: last_header,

@@ -287,8 +287,14 @@ fn propose(
         Some(known) => known.inner().encode(&mut header),
         None => made_up(node).encode(&mut header),
     }
-    let call =
-        INativeRollup::proposeCall { item, hashes, forcedAfter: forced, lastHeader: header.into() };
+    let call = INativeRollup::proposeCall {
+        item,
+        parentHash: steps[0].at.parent.hash,
+        parentForced: steps[0].at.forced,
+        hashes,
+        forcedAfter: forced,
+        lastHeader: header.into(),
+    };
     world.call(&User::new(&dev::RICH[8]), ether(1), &call);
 }
 

@@ -1,6 +1,6 @@
 //! `ethrex`: an L1 node, of which only the development chain exists yet.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use ethrex_deploy::{embedded_l1_genesis, native};
@@ -54,6 +54,15 @@ pub(crate) struct L1Args {
     pub(crate) metrics: MetricsArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    /// Seconds from block to block of the development chain. Default: a block as soon as a transaction is pending.
+    #[arg(
+        id = "dev.block-time",
+        long = "dev.block-time",
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..),
+        help_heading = "Development options"
+    )]
+    pub(crate) block_time: Option<u64>,
     /// Write endpoints and accounts to this file as JSON once the node answers. Needs --dev.
     #[arg(
         id = "dev.info-file",
@@ -84,6 +93,7 @@ impl TryFrom<L1Args> for L1DevConfig {
             },
             data: args.data.resolve(true)?,
             precompute_witnesses: args.precompute_witnesses,
+            block_time: args.block_time.map(Duration::from_secs),
             metrics: args.metrics.resolve(),
             info_file: args.info_file,
         })
@@ -109,6 +119,14 @@ mod tests {
         assert_eq!(config.chain.http.listen.to_string(), "127.0.0.1:8545");
         assert_eq!(config.data, DataDir::Temporary);
         assert_eq!(config.metrics, None);
+    }
+
+    #[test]
+    fn a_development_chain_can_keep_to_a_clock() {
+        let block_time = |line| config(line).unwrap().block_time;
+        assert_eq!(block_time("ethrex --dev"), None);
+        assert_eq!(block_time("ethrex --dev --dev.block-time 2"), Some(Duration::from_secs(2)));
+        assert!(Cli::try_parse_from("ethrex --dev --dev.block-time 0".split(' ')).is_err());
     }
 
     #[test]

@@ -127,6 +127,8 @@ pub struct L1DevConfig {
     pub data: DataDir,
     /// Whether each block is stored with its execution witness, for whoever asks for that of a recent block.
     pub precompute_witnesses: bool,
+    /// Time from block to block. `None`: a block as soon as a transaction is pending.
+    pub block_time: Option<Duration>,
     /// Prometheus metrics, where they are served.
     pub metrics: Option<SocketAddr>,
     /// Endpoints and accounts are written here as JSON once the node answers.

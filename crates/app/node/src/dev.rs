@@ -1,6 +1,7 @@
 //! A development chain: a timer in place of a consensus client.
 //!
-//! A block is built as soon as a transaction is pending, and one every [`DevTimer::interval`] otherwise.
+//! A block is built as soon as a transaction is pending, and one every [`DevTimer::interval`] otherwise; or only at fixed times
+//! ([`DevTimer::steady`]), as on the networks that are developed for.
 
 use std::{
     sync::Arc,
@@ -30,6 +31,8 @@ const BLOB_HISTORY: u64 = 4_096;
 pub struct DevTimer {
     /// Longest time without a block.
     pub interval: Duration,
+    /// Whether a pending transaction waits for that time, so that a block takes all that came meanwhile.
+    pub steady: bool,
     /// Receives the priority fees.
     pub fee_recipient: Address,
 }
@@ -68,14 +71,18 @@ pub async fn drive(
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _ = tick.tick() => {}
-            Ok(()) = arrivals.changed() => tick.reset(),
+            Ok(()) = arrivals.changed(), if !timer.steady => tick.reset(),
         }
         arrivals.mark_unchanged();
-        while !stop.is_cancelled() {
+        loop {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
             let (chain, pool, recipient) = (chain.clone(), pool.clone(), timer.fee_recipient);
             let mined = tokio::task::spawn_blocking(move || mine(&chain, &pool, recipient));
             match mined.await?? {
                 Room::Left => break,
+                Room::Full if timer.steady => break,
                 Room::Full => {}
             }
         }
@@ -122,7 +129,11 @@ fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<Room, DevE
             match builder.push(tx.tx().clone(), tx.sender()) {
                 Ok(_) => blobs.extend(stored_blobs(&tx)),
                 Err(RunError::Invalid(
-                    NotIncluded::Invalid(InvalidTx::BlockFull { .. })
+                    NotIncluded::Invalid(
+                        InvalidTx::BlockFull { .. }
+                        | InvalidTx::PrecompileGas { .. }
+                        | InvalidTx::AccessListFull { .. },
+                    )
                     | NotIncluded::Blobs(_)
                     | NotIncluded::Size,
                 )) => {

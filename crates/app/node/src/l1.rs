@@ -1,6 +1,6 @@
 //! `ethrex --dev`: an L1 whose blocks come from a timer.
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use alloy_primitives::Address;
 use ethrex_chain::Chain;
@@ -35,17 +35,27 @@ pub(crate) async fn start_dev_l1(
     at: At<'_>,
     tasks: &mut Tasks,
 ) -> Result<DevL1> {
-    start(config, at, Chain::open_unwitnessed, tasks).await
+    start(config, at, Chain::open_unwitnessed, None, tasks).await
 }
 
-async fn start(config: &ChainConfig, at: At<'_>, open: Open, tasks: &mut Tasks) -> Result<DevL1> {
+async fn start(
+    config: &ChainConfig,
+    at: At<'_>,
+    open: Open,
+    block_time: Option<Duration>,
+    tasks: &mut Tasks,
+) -> Result<DevL1> {
     let open = OpenChain::open(config, at, rules, open, |limits| limits)?;
     let context = open.rpc_context();
     let server = Server::new(server_config(&config.http))
         .add(modules(&context))?
         .route(beacon::routes(&context));
     let address = serve(tasks, "L1 JSON-RPC", server).await?;
-    let timer = DevTimer { interval: DEV_L1_BLOCK_TIME, fee_recipient: DEV_FEE_RECIPIENT };
+    let timer = DevTimer {
+        interval: block_time.unwrap_or(DEV_L1_BLOCK_TIME),
+        steady: block_time.is_some(),
+        fee_recipient: DEV_FEE_RECIPIENT,
+    };
     let (chain, pool) = (open.chain.clone(), open.pool.clone());
     tasks.spawn("L1 block timer", |stop| dev::drive(chain, pool, timer, stop));
     Ok(DevL1 { address, open })
@@ -75,16 +85,18 @@ pub async fn run_l1_dev(config: L1DevConfig, shutdown: impl Future<Output = ()>)
     };
     let temporary;
     let l1 = match &config.data {
-        DataDir::Memory => start(&config.chain, At::Memory, open, &mut tasks).await?,
+        DataDir::Memory => {
+            start(&config.chain, At::Memory, open, config.block_time, &mut tasks).await?
+        }
         DataDir::At(root) => {
             folder(root)?;
             let path = Layout::new(root).chain();
-            start(&config.chain, At::Disk(&path), open, &mut tasks).await?
+            start(&config.chain, At::Disk(&path), open, config.block_time, &mut tasks).await?
         }
         DataDir::Temporary => {
             temporary = tempfile::tempdir()?;
             let path = Layout::new(temporary.path()).chain();
-            start(&config.chain, At::Disk(&path), open, &mut tasks).await?
+            start(&config.chain, At::Disk(&path), open, config.block_time, &mut tasks).await?
         }
     };
     let info = Info::of_l1(l1.address, l1.open.chain.spec());

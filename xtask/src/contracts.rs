@@ -14,7 +14,7 @@ use crate::test::PROFILE;
 const PROTOCOL: &str = "fixtures/protocol";
 const PROTOCOL_FILES: [&str; 1] = ["vectors.json"];
 const NATIVE: &str = "fixtures/native";
-const NATIVE_FILES: [&str; 2] = ["encodings.json", "execute.json"];
+const NATIVE_FILES: [&str; 3] = ["derivation.json", "encodings.json", "execute.json"];
 
 /// The Foundry project, with its packages installed.
 pub(crate) fn project(root: &Path) -> Result<PathBuf> {
@@ -36,7 +36,7 @@ pub(crate) fn write(root: &Path) -> Result<()> {
 /// Writes the golden vectors.
 pub(crate) fn write_vectors(root: &Path) -> Result<()> {
     run(&mut protocol_vectors(root, &root.join(PROTOCOL)))?;
-    run(&mut native_vectors(root, &root.join(NATIVE)))
+    write_native(root, &root.join(NATIVE))
 }
 
 /// Fails where the golden vectors are not what the Rust encodings give.
@@ -44,7 +44,7 @@ pub(crate) fn check_vectors(root: &Path) -> Result<()> {
     let fresh = env::temp_dir().join(format!("ethrex-vectors-{}", std::process::id()));
     fs::create_dir_all(&fresh).wrap_err("make a directory for fresh vectors")?;
     run(&mut protocol_vectors(root, &fresh))?;
-    run(&mut native_vectors(root, &fresh))?;
+    write_native(root, &fresh)?;
     let protocol = PROTOCOL_FILES.map(|file| (PROTOCOL, file));
     let native = NATIVE_FILES.map(|file| (NATIVE, file));
     let mut stale = Vec::new();
@@ -70,10 +70,10 @@ fn protocol_vectors(root: &Path, dir: &Path) -> Command {
     job
 }
 
-fn native_vectors(root: &Path, dir: &Path) -> Command {
-    let mut job = example(root, &["-p", "ethrex-execute", "--features", "testing"]);
-    job.arg(dir);
-    job
+fn write_native(root: &Path, dir: &Path) -> Result<()> {
+    let execute = ["-p", "ethrex-execute", "--features", "testing"];
+    run(example(root, &execute).arg(dir))?;
+    run(example(root, &["-p", "ethrex-settle"]).arg(dir))
 }
 
 fn example(root: &Path, package: &[&str]) -> Command {

@@ -12,9 +12,9 @@ pub use commit::NodeChanges;
 pub use node::is_canonical_node;
 pub use nybbles::Nibbles;
 pub use proof::{ProofError, prove, read_value, verify_proof};
-pub use source::{HashedNodes, NodeSource, Recorder, first_not_canonical};
+pub use source::{HashedNodes, NodeSource, Recorder, first_not_canonical, hash_all};
 pub use state::{
-    Reads, StateUpdate, StorageChanges, TrieUpdates, read_account, read_slot, state_root_of,
-    update_state, update_state_recorded,
+    Reads, StateTries, StateUpdate, StorageChanges, TrieUpdates, read_account, read_slot,
+    state_root_of, update_state, update_state_recorded,
 };
 pub use trie::Trie;

@@ -10,6 +10,8 @@ pub(crate) const KEY_NIBBLES: usize = 64;
 pub(crate) const WIDTH: usize = 16;
 /// Bytes of a hash; a node whose RLP is shorter stands inside its parent instead of behind its hash.
 const HASH_BYTES: usize = 32;
+/// What stands in front of a hash.
+const HASH_CODE: u8 = EMPTY_STRING_CODE + HASH_BYTES as u8;
 /// Bytes of the longest branch: 16 hashes, no value, and a three-byte header.
 const MAX_BRANCH: usize = 3 + WIDTH * (1 + HASH_BYTES) + 1;
 
@@ -36,7 +38,7 @@ pub(crate) enum NodeRef<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ChildRef<'a> {
     Empty,
-    Hash(B256),
+    Hash(&'a B256),
     /// The RLP of the child itself, shorter than a hash.
     Inline(&'a [u8]),
 }
@@ -46,6 +48,22 @@ pub(crate) enum ChildRef<'a> {
 /// What only its neighbours can tell is left open: where it stands, and whether a child that is named by hash may be one.
 #[must_use]
 pub fn is_canonical_node(rlp: &[u8]) -> bool {
+    match parse(rlp) {
+        // Nearly all nodes: nothing is inlined. Where a leaf ends is where it stands, and there is room for it.
+        Ok(NodeRef::Leaf(..)) => true,
+        Ok(NodeRef::Extension(path, ChildRef::Hash(_))) => path.len() < KEY_NIBBLES,
+        Ok(NodeRef::Branch(children))
+            if !children.iter().any(|child| matches!(child, ChildRef::Inline(_))) =>
+        {
+            true
+        }
+        Ok(NodeRef::Extension(..) | NodeRef::Branch(_)) => fits_somewhere(rlp),
+        Err(Malformed) => false,
+    }
+}
+
+/// Whether there is a depth at which this node can stand with those inlined in it.
+fn fits_somewhere(rlp: &[u8]) -> bool {
     // A leaf ends where keys end, which fixes the depth of everything above it; all other conditions are bounds from
     // above, so without a leaf the root is the most lenient place.
     let Ok(leaf) = first_leaf(rlp) else { return false };
@@ -109,41 +127,37 @@ pub(crate) fn decode(rlp: &[u8], depth: usize) -> Result<NodeRef<'_>, Malformed>
 
 /// Reads a node wherever it stands.
 fn parse(mut rlp: &[u8]) -> Result<NodeRef<'_>, Malformed> {
-    let mut payload = Header::decode_bytes(&mut rlp, true)?;
+    let payload = Header::decode_bytes(&mut rlp, true)?;
     if !rlp.is_empty() {
         return Err(Malformed);
     }
-    let first = item(&mut payload)?;
-    let second = item(&mut payload)?;
-    if payload.is_empty() { short(first, second) } else { branch(first, second, payload) }
+    let mut rest = payload;
+    let first = item(&mut rest)?;
+    let second = item(&mut rest)?;
+    if rest.is_empty() { short(first, second) } else { branch(payload) }
 }
 
-fn short<'a>(path: &'a [u8], rest: &'a [u8]) -> Result<NodeRef<'a>, Malformed> {
+fn short<'a>(path: &'a [u8], mut rest: &'a [u8]) -> Result<NodeRef<'a>, Malformed> {
     let (path, is_leaf) = hex_prefix(string(path)?)?;
     if is_leaf {
         let value = string(rest)?;
         return if value.is_empty() { Err(Malformed) } else { Ok(NodeRef::Leaf(path, value)) };
     }
-    match child(rest)? {
+    match child(&mut rest)? {
         ChildRef::Empty => Err(Malformed),
         _ if path.is_empty() => Err(Malformed),
         child => Ok(NodeRef::Extension(path, child)),
     }
 }
 
-fn branch<'a>(
-    first: &'a [u8],
-    second: &'a [u8],
-    mut rest: &'a [u8],
-) -> Result<NodeRef<'a>, Malformed> {
+fn branch(mut payload: &[u8]) -> Result<NodeRef<'_>, Malformed> {
     let mut children = [ChildRef::Empty; WIDTH];
-    children[0] = child(first)?;
-    children[1] = child(second)?;
-    for slot in &mut children[2..] {
-        *slot = child(item(&mut rest)?)?;
+    let mut occupied = 0;
+    for slot in &mut children {
+        *slot = child(&mut payload)?;
+        occupied += usize::from(!matches!(slot, ChildRef::Empty));
     }
-    let occupied = children.iter().filter(|child| !matches!(child, ChildRef::Empty)).count();
-    if rest != [EMPTY_STRING_CODE] || occupied < 2 {
+    if payload != [EMPTY_STRING_CODE] || occupied < 2 {
         return Err(Malformed);
     }
     Ok(NodeRef::Branch(children))
@@ -163,11 +177,22 @@ fn string(mut item: &[u8]) -> Result<&[u8], Malformed> {
     Ok(Header::decode_bytes(&mut item, false)?)
 }
 
-fn child(item: &[u8]) -> Result<ChildRef<'_>, Malformed> {
-    match item {
-        [EMPTY_STRING_CODE] => Ok(ChildRef::Empty),
-        [0xa0, hash @ ..] => Ok(ChildRef::Hash(B256::try_from(hash).map_err(|_| Malformed)?)),
-        [0xc0..=0xff, ..] if item.len() < HASH_BYTES => Ok(ChildRef::Inline(item)),
+/// Splits the next child off.
+fn child<'a>(buf: &mut &'a [u8]) -> Result<ChildRef<'a>, Malformed> {
+    match *buf {
+        [EMPTY_STRING_CODE, rest @ ..] => {
+            *buf = rest;
+            Ok(ChildRef::Empty)
+        }
+        [HASH_CODE, rest @ ..] => {
+            let (hash, rest) = rest.split_at_checked(HASH_BYTES).ok_or(Malformed)?;
+            *buf = rest;
+            Ok(ChildRef::Hash(hash.try_into().map_err(|_| Malformed)?))
+        }
+        [0xc0..=0xff, ..] => {
+            let node = item(buf)?;
+            if node.len() < HASH_BYTES { Ok(ChildRef::Inline(node)) } else { Err(Malformed) }
+        }
         _ => Err(Malformed),
     }
 }
@@ -239,7 +264,7 @@ impl BranchEncoder {
     }
 
     pub(crate) fn hash(&mut self, hash: &B256) {
-        self.push(&[EMPTY_STRING_CODE + 32]);
+        self.push(&[HASH_CODE]);
         self.push(hash.as_slice());
     }
 

@@ -125,7 +125,7 @@ fn walk<E>(
             };
             match child {
                 ChildRef::Empty => return Ok(None),
-                ChildRef::Hash(hash) => break hash,
+                ChildRef::Hash(hash) => break *hash,
                 ChildRef::Inline(inner) => rlp = inner,
             }
         };

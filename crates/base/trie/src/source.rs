@@ -14,6 +14,9 @@ use crate::is_canonical_node;
 /// Nodes from which on looking at each of them is worth more than one thread.
 #[cfg(feature = "parallel")]
 const PARALLEL_FROM: usize = 512;
+/// Bytes from which on hashing them is.
+#[cfg(feature = "parallel")]
+const PARALLEL_FROM_BYTES: usize = 128 * 1024;
 
 /// Hands out encoded trie nodes.
 ///
@@ -67,14 +70,16 @@ pub fn first_not_canonical(nodes: &[Bytes]) -> Option<usize> {
     nodes.iter().position(|node| !is_canonical_node(node))
 }
 
-fn hash_all(nodes: Vec<Bytes>) -> Vec<(B256, Bytes)> {
-    let hash = |node: Bytes| (keccak256(&node), node);
+/// Each of these with its hash, in the same order. Much is hashed on all cores where the feature `parallel` is on.
+#[must_use]
+pub fn hash_all(items: Vec<Bytes>) -> Vec<(B256, Bytes)> {
+    let hash = |item: Bytes| (keccak256(&item), item);
     #[cfg(feature = "parallel")]
-    if nodes.len() >= PARALLEL_FROM {
+    if items.iter().map(|item| item.len()).sum::<usize>() >= PARALLEL_FROM_BYTES {
         use rayon::prelude::*;
-        return nodes.into_par_iter().map(hash).collect();
+        return items.into_par_iter().map(hash).collect();
     }
-    nodes.into_iter().map(hash).collect()
+    items.into_iter().map(hash).collect()
 }
 
 impl HashedNodes {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{
+    Address, B256, Bytes, U256, keccak256,
+    map::{AddressMap, Entry},
+};
 use alloy_rlp::Decodable;
 use alloy_trie::EMPTY_ROOT_HASH;
 use ethrex_types::{AccountDiff, StateDiff, StateError, TrieAccount};
@@ -51,7 +54,8 @@ pub fn update_state(
     parent: B256,
     diff: &StateDiff,
 ) -> Result<StateUpdate, StateError> {
-    update(source, parent, None, diff).map(|(update, _)| update)
+    let tries = StateTries::open(source, parent);
+    tries.apply(None, diff, Wanted::Nodes).map(|(update, _)| update)
 }
 
 /// No slots.
@@ -69,61 +73,207 @@ pub fn update_state_recorded(
     reads: &Reads,
     diff: &StateDiff,
 ) -> Result<(StateUpdate, Vec<Bytes>), StateError> {
-    let (update, mut nodes) = update(source, parent, Some(reads), diff)?;
+    let mut tries = StateTries::open(source, parent);
+    tries.remember();
+    let (update, seen) = tries.apply(Some(reads), diff, Wanted::Nodes)?;
+    let mut nodes: Vec<Bytes> = seen.into_iter().map(|(_, node)| node).collect();
     nodes.sort_unstable();
     // Two storage tries may have a node in common.
     nodes.dedup();
     Ok((update, nodes))
 }
 
-/// `reads` are looked at first, in all tries; with them comes every node that is loaded.
-fn update(
-    source: &dyn NodeSource,
-    parent: B256,
-    reads: Option<&Reads>,
-    diff: &StateDiff,
-) -> Result<(StateUpdate, Vec<Bytes>), StateError> {
-    let mut trie = Trie::open(source, None, parent);
-    if reads.is_some() {
-        trie.remember();
-    }
-    let mut jobs = Vec::with_capacity(diff.accounts.len());
-    for (address, diff) in &diff.accounts {
-        let reads = reads.map(|reads| reads.get(address).unwrap_or(&NOTHING));
-        jobs.push(AccountJob::open(&mut trie, parent, *address, Some(diff), reads)?);
-    }
-    for (address, slots) in reads.into_iter().flatten() {
-        if !diff.accounts.contains_key(address) {
-            jobs.push(AccountJob::open(&mut trie, parent, *address, None, Some(slots))?);
-        }
-    }
-    jobs.sort_unstable_by_key(|job| job.key);
+/// The tries of one state, kept as they are loaded: each node is taken from the source and decoded once for all that is
+/// read, and for the update that follows.
+pub struct StateTries<'s> {
+    source: &'s dyn NodeSource,
+    root: B256,
+    trie: Trie<'s>,
+    accounts: AddressMap<Loaded<'s>>,
+    /// The nodes that were loaded, where somebody wants to know.
+    seen: Option<Vec<(B256, Bytes)>>,
+}
 
-    let mut update = StateUpdate::default();
-    let (mut present, mut gone, mut seen) = (vec![], vec![], vec![]);
-    for (job, done) in jobs.iter().zip(run_all(source, &jobs)?) {
-        seen.extend(done.seen);
-        if job.diff.is_none() {
-            continue;
-        }
-        if done.storage.wiped || !done.storage.nodes.is_empty() {
-            update.nodes.storages.insert(job.key, done.storage);
-        }
-        match done.account {
-            Some(account) => present.push((job.key, account)),
-            None => gone.push(job.key),
-        }
-        update.accounts.insert(job.address, done.account);
+/// An account that was looked at.
+struct Loaded<'s> {
+    key: B256,
+    account: Option<TrieAccount>,
+    storage: Trie<'s>,
+}
+
+/// What of an update is wanted, beside the root.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Root,
+    Nodes,
+}
+
+impl std::fmt::Debug for StateTries<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StateTries")
+            .field("root", &self.root)
+            .field("accounts", &self.accounts.len())
+            .finish_non_exhaustive()
     }
-    for (key, account) in present {
-        trie.insert(key, alloy_rlp::encode(account))?;
+}
+
+impl<'s> StateTries<'s> {
+    /// The state with this root; nothing is read before it is needed.
+    #[must_use]
+    pub fn open(source: &'s dyn NodeSource, root: B256) -> Self {
+        let trie = Trie::open(source, None, root);
+        Self { source, root, trie, accounts: AddressMap::default(), seen: None }
     }
-    for key in gone {
-        trie.remove(key)?;
+
+    /// Remembers from now on which nodes are loaded, see [`Self::take_seen`].
+    pub fn remember(&mut self) {
+        self.trie.remember();
+        self.seen.get_or_insert_default();
     }
-    (update.root, update.nodes.accounts) = trie.commit();
-    seen.extend(trie.take_seen());
-    Ok((update, seen))
+
+    /// The nodes that reading has loaded since [`Self::remember`] or the last call of this, by hash: those on the paths to
+    /// what was read that were on no path before.
+    pub fn take_seen(&mut self) -> Vec<(B256, Bytes)> {
+        self.seen.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The account at `address`.
+    ///
+    /// # Errors
+    /// If a node is missing or malformed.
+    pub fn account(&mut self, address: Address) -> Result<Option<TrieAccount>, StateError> {
+        self.load(address).map(|(loaded, _)| loaded.account)
+    }
+
+    /// The slot of `address`; zero where unset.
+    ///
+    /// # Errors
+    /// If a node is missing or malformed.
+    pub fn slot(&mut self, address: Address, slot: B256) -> Result<U256, StateError> {
+        let (loaded, seen) = self.load(address)?;
+        let Some(account) = loaded.account else { return Ok(U256::ZERO) };
+        let value = loaded.storage.get(keccak256(slot))?;
+        let value = value.map_or(Ok(U256::ZERO), |value| decode_slot(value, account.storage_root));
+        if let Some(seen) = seen {
+            seen.extend(loaded.storage.take_seen());
+        }
+        value
+    }
+
+    /// The root of the state that `diff` makes of this one, by the procedure of [`update_state`].
+    ///
+    /// # Errors
+    /// If a node is missing or malformed.
+    pub fn root_after(self, diff: &StateDiff) -> Result<B256, StateError> {
+        self.apply(None, diff, Wanted::Root).map(|(update, _)| update.root)
+    }
+
+    /// The account at `address`, and where loaded nodes are noted.
+    #[expect(clippy::type_complexity, reason = "two borrows of different parts of `self`")]
+    fn load(
+        &mut self,
+        address: Address,
+    ) -> Result<(&mut Loaded<'s>, Option<&mut Vec<(B256, Bytes)>>), StateError> {
+        let mut seen = self.seen.as_mut();
+        let loaded = match self.accounts.entry(address) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let remember = seen.is_some();
+                let loaded =
+                    Loaded::open(self.source, &mut self.trie, self.root, address, remember);
+                if let Some(seen) = &mut seen {
+                    seen.extend(self.trie.take_seen());
+                }
+                entry.insert(loaded?)
+            }
+        };
+        Ok((loaded, seen))
+    }
+
+    /// Applies a diff. `reads` are looked at first, in all tries; with the outcome comes every node that was loaded and not
+    /// taken. Of the outcome there is what is wanted.
+    fn apply(
+        mut self,
+        reads: Option<&Reads>,
+        diff: &StateDiff,
+        wanted: Wanted,
+    ) -> Result<(StateUpdate, Vec<(B256, Bytes)>), StateError> {
+        let mut jobs = Vec::with_capacity(diff.accounts.len());
+        for (address, diff) in &diff.accounts {
+            let reads = reads.and_then(|reads| reads.get(address)).unwrap_or(&NOTHING);
+            jobs.push(self.job(*address, Some(diff), reads, wanted)?);
+        }
+        for (address, slots) in reads.into_iter().flatten() {
+            if !diff.accounts.contains_key(address) {
+                jobs.push(self.job(*address, None, slots, wanted)?);
+            }
+        }
+        jobs.sort_unstable_by_key(|job| job.loaded.key);
+
+        let Self { mut trie, seen, .. } = self;
+        let mut seen = seen.unwrap_or_default();
+        let mut update = StateUpdate::default();
+        let (mut present, mut gone) = (vec![], vec![]);
+        for done in run_all(jobs)? {
+            seen.extend(done.seen);
+            if !done.changed {
+                continue;
+            }
+            if done.storage.wiped || !done.storage.nodes.is_empty() {
+                update.nodes.storages.insert(done.key, done.storage);
+            }
+            match done.account {
+                Some(account) => present.push((done.key, account)),
+                None => gone.push(done.key),
+            }
+            update.accounts.insert(done.address, done.account);
+        }
+        for (key, account) in present {
+            trie.insert(key, alloy_rlp::encode(account))?;
+        }
+        for key in gone {
+            trie.remove(key)?;
+        }
+        (update.root, update.nodes.accounts) = finish(&mut trie, wanted);
+        seen.extend(trie.take_seen());
+        Ok((update, seen))
+    }
+
+    fn job<'d>(
+        &mut self,
+        address: Address,
+        diff: Option<&'d AccountDiff>,
+        reads: &'d BTreeSet<B256>,
+        wanted: Wanted,
+    ) -> Result<AccountJob<'s, 'd>, StateError> {
+        let loaded = match self.accounts.remove(&address) {
+            Some(loaded) => loaded,
+            None => {
+                let remember = self.seen.is_some();
+                Loaded::open(self.source, &mut self.trie, self.root, address, remember)?
+            }
+        };
+        Ok(AccountJob { source: self.source, address, loaded, diff, reads, wanted })
+    }
+}
+
+impl<'s> Loaded<'s> {
+    fn open(
+        source: &'s dyn NodeSource,
+        trie: &mut Trie<'s>,
+        root: B256,
+        address: Address,
+        remember: bool,
+    ) -> Result<Self, StateError> {
+        let key = keccak256(address);
+        let account = trie.get(key)?.map(|value| decode_account(value, root)).transpose()?;
+        let storage_root = account.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+        let mut storage = Trie::open(source, Some(key), storage_root);
+        if remember {
+            storage.remember();
+        }
+        Ok(Self { key, account, storage })
+    }
 }
 
 /// The root of the state that `diff` makes out of nothing, and its nodes.
@@ -151,102 +301,84 @@ pub fn read_slot(
     slot: B256,
 ) -> Result<U256, StateError> {
     let value = read_value(source, Some(keccak256(address)), storage_root, keccak256(slot))?;
-    // A slot that is zero has no leaf.
-    value.map_or(Ok(U256::ZERO), |value| {
-        decode_exact(&value)
-            .filter(|value: &U256| !value.is_zero())
-            .ok_or(StateError::Malformed(storage_root))
-    })
+    value.map_or(Ok(U256::ZERO), |value| decode_slot(&value, storage_root))
 }
 
 /// One account of a diff or of what is read, ready to be worked on independently of all others.
-struct AccountJob<'d> {
+struct AccountJob<'s, 'd> {
+    source: &'s dyn NodeSource,
     address: Address,
-    key: B256,
-    before: Option<TrieAccount>,
+    loaded: Loaded<'s>,
     /// `None` where the account is only read.
     diff: Option<&'d AccountDiff>,
-    /// Slots to look at first, where what is loaded is remembered.
-    reads: Option<&'d BTreeSet<B256>>,
+    /// Slots to look at first.
+    reads: &'d BTreeSet<B256>,
+    wanted: Wanted,
 }
 
 /// What came of one account.
-#[derive(Default)]
 struct AccountDone {
-    /// As it stands afterwards, if it is one of the diff.
+    address: Address,
+    key: B256,
+    /// Whether it is one of the diff.
+    changed: bool,
+    /// As it stands afterwards, if it is.
     account: Option<TrieAccount>,
     storage: StorageChanges,
     /// The nodes of its storage that were loaded.
-    seen: Vec<Bytes>,
+    seen: Vec<(B256, Bytes)>,
 }
 
 #[cfg(feature = "parallel")]
-fn run_all(
-    source: &dyn NodeSource,
-    jobs: &[AccountJob<'_>],
-) -> Result<Vec<AccountDone>, StateError> {
+fn run_all(jobs: Vec<AccountJob<'_, '_>>) -> Result<Vec<AccountDone>, StateError> {
     use rayon::prelude::*;
-    jobs.par_iter().map(|job| job.run(source)).collect()
+    jobs.into_par_iter().map(AccountJob::run).collect()
 }
 
 #[cfg(not(feature = "parallel"))]
-fn run_all(
-    source: &dyn NodeSource,
-    jobs: &[AccountJob<'_>],
-) -> Result<Vec<AccountDone>, StateError> {
-    jobs.iter().map(|job| job.run(source)).collect()
+fn run_all(jobs: Vec<AccountJob<'_, '_>>) -> Result<Vec<AccountDone>, StateError> {
+    jobs.into_iter().map(AccountJob::run).collect()
 }
 
-impl<'d> AccountJob<'d> {
-    fn open(
-        trie: &mut Trie<'_>,
-        root: B256,
-        address: Address,
-        diff: Option<&'d AccountDiff>,
-        reads: Option<&'d BTreeSet<B256>>,
-    ) -> Result<Self, StateError> {
-        let key = keccak256(address);
-        let before = trie.get(key)?.map(|value| decode_account(value, root)).transpose()?;
-        Ok(Self { address, key, before, diff, reads })
-    }
-
-    fn run(&self, source: &dyn NodeSource) -> Result<AccountDone, StateError> {
-        let before = self.before.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
-        let mut trie = Trie::open(source, Some(self.key), before);
-        if let Some(slots) = self.reads {
-            trie.remember();
-            for slot in slots {
-                trie.get(keccak256(slot))?;
-            }
+impl AccountJob<'_, '_> {
+    fn run(mut self) -> Result<AccountDone, StateError> {
+        for slot in self.reads {
+            self.loaded.storage.get(keccak256(slot))?;
         }
-        let done = match self.diff {
-            Some(diff) => self.change(source, &mut trie, before, diff)?,
-            None => AccountDone::default(),
+        let (account, storage) = match self.diff {
+            Some(diff) => self.change(diff)?,
+            None => (None, StorageChanges::default()),
         };
-        Ok(AccountDone { seen: trie.take_seen(), ..done })
+        Ok(AccountDone {
+            address: self.address,
+            key: self.loaded.key,
+            changed: self.diff.is_some(),
+            account,
+            storage,
+            seen: self.loaded.storage.take_seen(),
+        })
     }
 
-    /// The account afterwards, and what changed in its storage, which is `trie` with this root.
+    /// The account afterwards, and what changed in its storage.
     fn change(
-        &self,
-        source: &dyn NodeSource,
-        trie: &mut Trie<'_>,
-        before: B256,
+        &mut self,
         diff: &AccountDiff,
-    ) -> Result<AccountDone, StateError> {
+    ) -> Result<(Option<TrieAccount>, StorageChanges), StateError> {
+        let Loaded { key, account, storage } = &mut self.loaded;
+        let before = account.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
         let Some(info) = diff.info else {
             let storage = StorageChanges { wiped: before != EMPTY_ROOT_HASH, ..Default::default() };
-            return Ok(AccountDone { storage, ..AccountDone::default() });
+            return Ok((None, storage));
         };
         let wiped = diff.wiped && before != EMPTY_ROOT_HASH;
         let (storage_root, nodes) = match (diff.storage.is_empty(), wiped) {
             (true, false) => (before, NodeChanges::new()),
             (true, true) => (EMPTY_ROOT_HASH, NodeChanges::new()),
-            (false, false) => update_storage(trie, &diff.storage)?,
+            (false, false) => update_storage(storage, &diff.storage, self.wanted)?,
             (false, true) => {
                 // Nothing is loaded into a trie that starts empty.
-                let mut fresh = Trie::open(source, Some(self.key), EMPTY_ROOT_HASH);
-                update_storage(&mut fresh, &diff.storage)?
+                let mut fresh = Trie::open(self.source, Some(*key), EMPTY_ROOT_HASH);
+                update_storage(&mut fresh, &diff.storage, self.wanted)?
             }
         };
         let account = TrieAccount {
@@ -255,14 +387,14 @@ impl<'d> AccountJob<'d> {
             storage_root,
             code_hash: info.code_hash,
         };
-        let storage = StorageChanges { wiped, nodes };
-        Ok(AccountDone { account: Some(account), storage, seen: vec![] })
+        Ok((Some(account), StorageChanges { wiped, nodes }))
     }
 }
 
 fn update_storage(
     trie: &mut Trie<'_>,
     slots: &BTreeMap<B256, U256>,
+    wanted: Wanted,
 ) -> Result<(B256, NodeChanges), StateError> {
     let mut slots: Vec<_> = slots.iter().map(|(slot, value)| (keccak256(slot), *value)).collect();
     slots.sort_unstable_by_key(|(key, value)| (value.is_zero(), *key));
@@ -273,11 +405,24 @@ fn update_storage(
             trie.insert(key, alloy_rlp::encode(value))?;
         }
     }
-    Ok(trie.commit())
+    Ok(finish(trie, wanted))
+}
+
+/// The root, and of the changed nodes what is wanted.
+fn finish(trie: &mut Trie<'_>, wanted: Wanted) -> (B256, NodeChanges) {
+    match wanted {
+        Wanted::Root => (trie.root(), NodeChanges::new()),
+        Wanted::Nodes => trie.commit(),
+    }
 }
 
 fn decode_account(value: &[u8], root: B256) -> Result<TrieAccount, StateError> {
     decode_exact(value).ok_or(StateError::Malformed(root))
+}
+
+/// The value of a slot that has a leaf. A slot that is zero has none.
+fn decode_slot(value: &[u8], root: B256) -> Result<U256, StateError> {
+    decode_exact(value).filter(|value: &U256| !value.is_zero()).ok_or(StateError::Malformed(root))
 }
 
 /// Decodes a leaf's value, which must be nothing but the encoding.

@@ -25,8 +25,8 @@ pub struct Trie<'s> {
     removed: Vec<Nibbles>,
     /// The nodes between the root and where the current operation stands; kept to reuse its memory.
     trail: Vec<u32>,
-    /// Every node that was loaded, where somebody wants to know.
-    seen: Option<Vec<Bytes>>,
+    /// Every node that was loaded and its hash, where somebody wants to know.
+    seen: Option<Vec<(B256, Bytes)>>,
 }
 
 /// What stands in a child position.
@@ -345,7 +345,7 @@ impl<'s> Trie<'s> {
         slot.stored = true;
         self.set_link(place, Link::Loaded(id));
         if let Some(seen) = &mut self.seen {
-            seen.push(rlp);
+            seen.push((hash, rlp));
         }
         Ok(Some(id))
     }
@@ -355,8 +355,8 @@ impl<'s> Trie<'s> {
         self.seen.get_or_insert_default();
     }
 
-    /// The nodes that were loaded since [`Self::remember`].
-    pub(crate) fn take_seen(&mut self) -> Vec<Bytes> {
+    /// The nodes that were loaded since [`Self::remember`] or the last call of this, by hash.
+    pub(crate) fn take_seen(&mut self) -> Vec<(B256, Bytes)> {
         self.seen.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
@@ -389,7 +389,7 @@ impl<'s> Trie<'s> {
     fn decode_child(&mut self, child: ChildRef<'_>, depth: usize) -> Result<Link, node::Malformed> {
         match child {
             ChildRef::Empty => Ok(Link::Empty),
-            ChildRef::Hash(hash) => Ok(self.blind(hash)),
+            ChildRef::Hash(hash) => Ok(self.blind(*hash)),
             ChildRef::Inline(rlp) => {
                 let id = self.decode(rlp, depth)?;
                 self.slots[id as usize].reference = Some(RlpNode::from_rlp(rlp));

@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use alloy_trie::root::{state_root_unhashed, storage_root_unhashed};
 use ethrex_trie::{
-    EMPTY_ROOT, HashedNodes, Nibbles, NodeSource, Reads, Recorder, Trie, TrieUpdates, prove,
-    read_account, read_slot, state_root_of, update_state, update_state_recorded, verify_proof,
+    EMPTY_ROOT, HashedNodes, Nibbles, NodeSource, Reads, Recorder, StateTries, Trie, TrieUpdates,
+    prove, read_account, read_slot, state_root_of, update_state, update_state_recorded,
+    verify_proof,
 };
 use ethrex_types::{AccountDiff, AccountInfo, StateDiff, StateError, TrieAccount};
 use proptest::prelude::*;
@@ -132,7 +133,37 @@ proptest! {
             expected.sort_unstable();
             let (recorded, nodes) = update_state_recorded(&store, root, &reads, diff).unwrap();
             prop_assert_eq!(&recorded, &update);
-            prop_assert_eq!(nodes, expected, "what is recorded is what is read");
+            prop_assert_eq!(&nodes, &expected, "what is recorded is what is read");
+
+            let recorder = Recorder::new(&store);
+            let mut tries = StateTries::open(&recorder, root);
+            tries.remember();
+            let mut paths = BTreeSet::new();
+            for (address, slots) in reads.iter().chain(&reads) {
+                let account = read_account(&store, root, *address).unwrap();
+                prop_assert_eq!(tries.account(*address).unwrap(), account);
+                for slot in slots {
+                    let value = account.map_or(U256::ZERO, |account| {
+                        read_slot(&store, account.storage_root, *address, *slot).unwrap()
+                    });
+                    prop_assert_eq!(tries.slot(*address, *slot).unwrap(), value);
+                }
+                paths.extend(tries.take_seen().into_iter().inspect(|(hash, node)| {
+                    assert_eq!(*hash, keccak256(node));
+                }).map(|(_, node)| node));
+            }
+            let seen = Recorder::new(&store);
+            for (address, slots) in &reads {
+                let Some(account) = read_account(&seen, root, *address).unwrap() else { continue };
+                for slot in slots {
+                    read_slot(&seen, account.storage_root, *address, *slot).unwrap();
+                }
+            }
+            prop_assert_eq!(paths, seen.into_nodes().into_iter().collect::<BTreeSet<_>>());
+            prop_assert_eq!(tries.root_after(diff).unwrap(), update.root);
+            let mut nodes = recorder.into_nodes();
+            nodes.sort_unstable();
+            prop_assert_eq!(nodes, expected, "reading and updating on the same tries needs the same nodes");
 
             root = update.root;
             apply(&mut store.0, update.nodes);

@@ -14,5 +14,7 @@ pub use payload::{InvalidPayload, NotAPayload, block_of, payload_of};
 pub use record::{access_set, record};
 pub use ssz::{StatelessInput, StatelessValidationResult};
 pub use validate::{ValidateError, Validated, validate};
-pub use verify::{InputError, Verified, VerifyError, VerifyOptions, verify};
+pub use verify::{
+    InputError, Verified, VerifyError, VerifyOptions, open_witness, verify, verify_on,
+};
 pub use witness::{AccessSet, ExecutionWitness, Strictness, Witness, WitnessError, WitnessState};

@@ -5,7 +5,6 @@ use alloy_primitives::{B256, U256};
 use ethrex_stf::{
     Executed, InvalidBlock, Rules, RunError, check_body, check_header, execute_within,
 };
-use ethrex_trie::update_state;
 use ethrex_types::{BlockAccessList, ChainSpec, Receipt, RecoveredBlock, StateError};
 
 use crate::{Witness, access_set};
@@ -99,17 +98,17 @@ pub(crate) fn validate_within(
     if let Some(list) = &executed.block_access_list {
         state.require(&access_set(list), &executed.accesses.accounts)?;
     }
-    let update = update_state(witness.nodes(), parent.state_root, &diff)?;
-    if update.root != header.state_root {
+    let state_root = state.root_after(&diff)?;
+    if state_root != header.state_root {
         return Err(ValidateError::Invalid(InvalidBlock::Root {
             what: "state root",
             got: header.state_root,
-            want: update.root,
+            want: state_root,
         }));
     }
     Ok(Validated {
         parent_state_root: parent.state_root,
-        state_root: update.root,
+        state_root,
         receipts,
         requests,
         gas_used,

@@ -115,41 +115,69 @@ pub fn verify(
     input: &StatelessInput,
     options: &VerifyOptions,
 ) -> Result<Verified, VerifyError> {
-    let payload = &input.request.payload;
-    let fork = spec.fork_at(payload.block_number, payload.timestamp);
-    if schema_of(fork) != Some(input.schema) {
-        return Err(InputError::Schema { got: input.schema }.into());
-    }
-    if input.chain_id != spec.chain_id() {
-        return Err(InputError::ChainId { got: input.chain_id, want: spec.chain_id() }.into());
-    }
-    let keys = public_keys(input, options.strictness)?;
-    let parent = payload.parent_hash;
-    let witness = match options.strictness {
+    public_keys(spec, input, options)?;
+    let witness = open_witness(input, options.strictness)?;
+    verify_on(spec, rules, input, &witness, options)
+}
+
+/// Reads the witness of an input, as [`verify`] does.
+///
+/// # Errors
+/// [`VerifyError::Witness`], and [`VerifyError::NoParent`] where there is no header.
+pub fn open_witness(
+    input: &StatelessInput,
+    strictness: Strictness,
+) -> Result<Witness, VerifyError> {
+    let parent = input.request.payload.parent_hash;
+    let witness = match strictness {
         Strictness::Canonical => Witness::decode_canonical(&input.witness, parent),
         Strictness::Tolerant => Witness::decode_linked(&input.witness, parent),
     };
-    let witness = witness.map_err(|error| match error {
+    witness.map_err(|error| match error {
         WitnessError::NoHeaders => VerifyError::NoParent(parent),
         error => VerifyError::Witness(error),
-    })?;
+    })
+}
+
+/// The same as [`verify`] for whoever looked at the witness first: it is what [`open_witness`] made of this very input.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_on(
+    spec: &ChainSpec,
+    rules: &dyn Rules,
+    input: &StatelessInput,
+    witness: &Witness,
+    options: &VerifyOptions,
+) -> Result<Verified, VerifyError> {
+    let keys = public_keys(spec, input, options)?;
     let block = block_of(&input.request).map_err(VerifyError::Payload)?;
     let block = recover(block, keys)?;
-    let validated = validate_within(spec, rules, &block, &witness, options.gas_bound)?;
+    let validated = validate_within(spec, rules, &block, witness, options.gas_bound)?;
     Ok(Verified { block, request_root: input.request.hash_tree_root(), validated })
 }
 
-fn public_keys(
-    input: &StatelessInput,
-    strictness: Strictness,
-) -> Result<Option<&[PublicKey]>, InputError> {
+/// Checks that the input is for this chain and fork; gives the public keys.
+fn public_keys<'i>(
+    spec: &ChainSpec,
+    input: &'i StatelessInput,
+    options: &VerifyOptions,
+) -> Result<Option<&'i [PublicKey]>, InputError> {
+    let payload = &input.request.payload;
+    let fork = spec.fork_at(payload.block_number, payload.timestamp);
+    if schema_of(fork) != Some(input.schema) {
+        return Err(InputError::Schema { got: input.schema });
+    }
+    if input.chain_id != spec.chain_id() {
+        return Err(InputError::ChainId { got: input.chain_id, want: spec.chain_id() });
+    }
     let Some(keys) = input.public_keys.as_deref() else {
-        return match strictness {
+        return match options.strictness {
             Strictness::Canonical => Err(InputError::NoPublicKeys),
             Strictness::Tolerant => Ok(None),
         };
     };
-    let (got, want) = (keys.len(), input.request.payload.transactions.len());
+    let (got, want) = (keys.len(), payload.transactions.len());
     if got == want { Ok(Some(keys)) } else { Err(InputError::PublicKeyCount { got, want }) }
 }
 

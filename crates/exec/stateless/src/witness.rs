@@ -2,17 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard},
 };
 
-use alloy_primitives::{
-    Address, B256, Bytes, U256, keccak256,
-    map::{AddressMap, B256Map},
-};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
-use ethrex_trie::{HashedNodes, first_not_canonical, read_account, read_slot};
+use ethrex_trie::{HashedNodes, StateTries, first_not_canonical, hash_all};
 use ethrex_types::{
-    AccountInfo, Header, Missing, SealedHeader, StateError, StateReader, TrieAccount,
+    AccountInfo, Header, Missing, SealedHeader, StateDiff, StateError, StateReader,
 };
 use serde::{Deserialize, Serialize};
 
@@ -141,7 +138,7 @@ impl Witness {
     fn of(witness: &ExecutionWitness, headers: Vec<SealedHeader>) -> Self {
         Self {
             nodes: witness.state.iter().cloned().collect(),
-            codes: witness.codes.iter().map(|code| (keccak256(code), code.clone())).collect(),
+            codes: hash_all(witness.codes.clone()).into_iter().collect(),
             headers: headers.into_iter().map(|header| (header.hash(), header)).collect(),
         }
     }
@@ -169,7 +166,7 @@ impl Witness {
         WitnessState {
             witness: self,
             parent,
-            accounts: Mutex::default(),
+            tries: Mutex::new(StateTries::open(&self.nodes, parent.state_root)),
             ancestors: Mutex::default(),
         }
     }
@@ -196,13 +193,17 @@ fn decode_headers(witness: &ExecutionWitness) -> Result<Vec<SealedHeader>, Witne
 pub struct WitnessState<'w> {
     witness: &'w Witness,
     parent: &'w SealedHeader,
-    /// Accounts found so far: each slot read needs its account's storage root.
-    accounts: Mutex<AddressMap<Option<TrieAccount>>>,
+    /// What was read so far stays, for whatever is read next and for the root.
+    tries: Mutex<StateTries<'w>>,
     /// The headers before the parent that were looked at so far, newest first.
     ancestors: Mutex<Vec<&'w SealedHeader>>,
 }
 
-impl WitnessState<'_> {
+impl<'w> WitnessState<'w> {
+    fn tries(&self) -> MutexGuard<'_, StateTries<'w>> {
+        self.tries.lock().expect("no holder of this lock panics")
+    }
+
     /// Checks that the witness holds the path to each of these accounts and slots, beside those in `read`, which an
     /// execution on this very state has read.
     ///
@@ -212,39 +213,35 @@ impl WitnessState<'_> {
     /// # Errors
     /// If a node is missing or malformed.
     pub fn require(&self, touched: &AccessSet, read: &AccessSet) -> Result<(), StateError> {
+        let mut tries = self.tries();
         for (address, slots) in touched {
             let read = read.get(address);
             if read.is_none() {
-                self.trie_account(*address)?;
+                tries.account(*address)?;
             }
             for slot in slots.iter().filter(|slot| read.is_none_or(|read| !read.contains(*slot))) {
-                self.storage(*address, *slot)?;
+                tries.slot(*address, *slot)?;
             }
         }
         Ok(())
     }
 
-    fn trie_account(&self, address: Address) -> Result<Option<TrieAccount>, StateError> {
-        let mut known = self.accounts.lock().expect("no holder of this lock panics");
-        if let Some(account) = known.get(&address) {
-            return Ok(*account);
-        }
-        let account = read_account(&self.witness.nodes, self.parent.state_root, address)?;
-        known.insert(address, account);
-        Ok(account)
+    /// The root of the state that `diff` makes of this one. Nodes that were read before are not looked up again.
+    ///
+    /// # Errors
+    /// If a node is missing or malformed.
+    pub fn root_after(self, diff: &StateDiff) -> Result<B256, StateError> {
+        self.tries.into_inner().expect("no holder of this lock panics").root_after(diff)
     }
 }
 
 impl StateReader for WitnessState<'_> {
     fn account(&self, address: Address) -> Result<Option<AccountInfo>, StateError> {
-        Ok(self.trie_account(address)?.map(AccountInfo::from))
+        Ok(self.tries().account(address)?.map(AccountInfo::from))
     }
 
     fn storage(&self, address: Address, slot: B256) -> Result<U256, StateError> {
-        match self.trie_account(address)? {
-            Some(account) => read_slot(&self.witness.nodes, account.storage_root, address, slot),
-            None => Ok(U256::ZERO),
-        }
+        self.tries().slot(address, slot)
     }
 
     fn code(&self, hash: B256) -> Result<Option<Bytes>, StateError> {

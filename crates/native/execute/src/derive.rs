@@ -133,11 +133,7 @@ pub fn derive(
     posted: &[Bytes],
     gas_bound: Option<u64>,
 ) -> Result<Derived, DeriveError> {
-    let derivation = Derivation::prepare(frame, state)?;
-    let mut open = derivation.open(gas_bound)?;
-    open.force(forced)?;
-    open.post(posted)?;
-    open.finish()
+    Derivation::prepare(frame, state)?.derive(forced, posted, gas_bound)
 }
 
 /// The longest prefix of due entries that one block takes.
@@ -247,6 +243,31 @@ impl<'a> Derivation<'a> {
                 frame.attributes.fee_recipient,
             ),
         })
+    }
+
+    /// Derives the block, as the function [`derive`] does.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn derive(
+        &self,
+        forced: &[Bytes],
+        posted: &[Bytes],
+        gas_bound: Option<u64>,
+    ) -> Result<Derived, DeriveError> {
+        let mut open = self.open(gas_bound)?;
+        open.force(forced)?;
+        open.post(posted)?;
+        open.finish()
+    }
+
+    /// Finishes the block that this derived, on the tries that it read: what [`Derived::seal`] gives, for whoever wants no nodes.
+    ///
+    /// # Errors
+    /// If a node is missing.
+    pub fn seal(self, derived: &Derived) -> Result<SealedBlock, StateError> {
+        let root = self.meter.root_after(&derived.built.diff)?;
+        Ok(derived.built.seal(root))
     }
 
     /// Opens the block: makes the opening system calls. `gas_bound` is what EXECUTE was paid for; a node that derives for itself has none.

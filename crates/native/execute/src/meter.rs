@@ -15,8 +15,10 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use ethrex_stf::Accesses;
-use ethrex_trie::{Nibbles, NodeSource, read_account, read_slot};
-use ethrex_types::{AccountInfo, SealedHeader, StateError, StateReader, TrieAccount, system};
+use ethrex_trie::{NodeSource, StateTries};
+use ethrex_types::{
+    AccountInfo, SealedHeader, StateDiff, StateError, StateReader, TrieAccount, system,
+};
 
 use crate::config::Caps;
 
@@ -56,21 +58,23 @@ impl Usage {
 /// The state after the parent, read through its tries and counted.
 pub(crate) struct Meter<'a> {
     state: &'a dyn StateReader,
-    nodes: &'a dyn NodeSource,
-    root: B256,
     parent: u64,
     /// Who is paid at the end of every transaction.
     fee_recipient: Address,
-    inner: Mutex<Inner>,
+    inner: Mutex<Inner<'a>>,
 }
 
-#[derive(Default)]
-struct Inner {
+struct Inner<'a> {
+    nodes: &'a dyn NodeSource,
+    root: B256,
+    /// Every node in them has been counted.
+    tries: StateTries<'a>,
     counting: Option<Caps>,
     used: Usage,
     accounts: BTreeMap<Address, Option<TrieAccount>>,
     slots: BTreeMap<(Address, B256), U256>,
-    nodes: HashSet<B256>,
+    /// The nodes that were counted.
+    counted: HashSet<B256>,
     codes: HashSet<B256>,
     /// Everything that a witness must contain: what was counted, what system calls read, and the access at which a transaction was stopped.
     needed: Accesses,
@@ -89,14 +93,8 @@ impl<'a> Meter<'a> {
         parent: &SealedHeader,
         fee_recipient: Address,
     ) -> Self {
-        Self {
-            state,
-            nodes,
-            root: parent.state_root,
-            parent: parent.number,
-            fee_recipient,
-            inner: Mutex::default(),
-        }
+        let inner = Inner::new(nodes, parent.state_root);
+        Self { state, parent: parent.number, fee_recipient, inner: Mutex::new(inner) }
     }
 
     /// From now on accesses count, and end what passes the caps.
@@ -119,8 +117,13 @@ impl<'a> Meter<'a> {
         self.inner().needed.clone()
     }
 
+    /// The root of the state that `diff` makes of the one that was read, by [`ethrex_trie::update_state`]'s procedure.
+    pub(crate) fn root_after(self, diff: &StateDiff) -> Result<B256, StateError> {
+        self.inner.into_inner().unwrap_or_else(PoisonError::into_inner).tries.root_after(diff)
+    }
+
     // Nothing that holds the lock panics half-way through a change.
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, Inner<'a>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -133,16 +136,31 @@ impl<'a> Meter<'a> {
             return Ok(*account);
         }
         inner.item()?;
-        let path = Path::new(self.nodes);
-        let account = read_account(&path, self.root, address)?;
+        let account = inner.tries.account(address)?;
         inner.needed.accounts.entry(address).or_default();
-        inner.path(path)?;
+        inner.path()?;
         inner.accounts.insert(address, account);
         Ok(account)
     }
 }
 
-impl Inner {
+impl<'a> Inner<'a> {
+    fn new(nodes: &'a dyn NodeSource, root: B256) -> Self {
+        Self {
+            nodes,
+            root,
+            tries: remembering(nodes, root),
+            counting: None,
+            used: Usage::default(),
+            accounts: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            counted: HashSet::new(),
+            codes: HashSet::new(),
+            needed: Accesses::default(),
+            tripped: false,
+        }
+    }
+
     /// Counts `more` if it is within the caps.
     fn count(&mut self, more: Usage) -> Result<(), StateError> {
         let Some(caps) = &self.counting else { return Ok(()) };
@@ -175,16 +193,30 @@ impl Inner {
         result
     }
 
-    /// An account or slot was read.
-    fn path(&mut self, path: Path<'_>) -> Result<(), StateError> {
-        let new = path.into_nodes();
-        let new: Vec<_> = new.into_iter().filter(|(hash, _)| !self.nodes.contains(hash)).collect();
-        let bytes: usize = new.iter().map(|(_, len)| len).sum();
+    /// An account or slot was read. Its path is new as far as its nodes were not counted before, be it in another place.
+    fn path(&mut self) -> Result<(), StateError> {
+        let mut new: Vec<_> = self.tries.take_seen();
+        new.retain(|(hash, _)| !self.counted.contains(hash));
+        new.sort_unstable_by_key(|(hash, _)| *hash);
+        new.dedup_by_key(|(hash, _)| *hash);
+        let bytes: usize = new.iter().map(|(_, node)| node.len()).sum();
         let node_bytes = self.used.node_bytes + bytes + SIBLING_BYTES;
-        self.count(Usage { items: self.used.items + 1, node_bytes, ..self.used })?;
-        self.nodes.extend(new.into_iter().map(|(hash, _)| hash));
+        if let Err(stop) = self.count(Usage { items: self.used.items + 1, node_bytes, ..self.used })
+        {
+            // The next path along these nodes has to show them again.
+            self.tries = remembering(self.nodes, self.root);
+            return Err(stop);
+        }
+        self.counted.extend(new.into_iter().map(|(hash, _)| hash));
         Ok(())
     }
+}
+
+/// The tries of a state, which tell what they load.
+fn remembering(nodes: &dyn NodeSource, root: B256) -> StateTries<'_> {
+    let mut tries = StateTries::open(nodes, root);
+    tries.remember();
+    tries
 }
 
 impl StateReader for Meter<'_> {
@@ -193,20 +225,16 @@ impl StateReader for Meter<'_> {
     }
 
     fn storage(&self, address: Address, slot: B256) -> Result<U256, StateError> {
-        let account = self.trie_account(address)?;
+        self.trie_account(address)?;
         let mut inner = self.inner();
         inner.refuse_requests(address)?;
         if let Some(value) = inner.slots.get(&(address, slot)) {
             return Ok(*value);
         }
         inner.item()?;
-        let path = Path::new(self.nodes);
-        let value = match account {
-            Some(account) => read_slot(&path, account.storage_root, address, slot)?,
-            None => U256::ZERO,
-        };
+        let value = inner.tries.slot(address, slot)?;
         inner.needed.accounts.entry(address).or_default().insert(slot);
-        inner.path(path)?;
+        inner.path()?;
         inner.slots.insert((address, slot), value);
         Ok(value)
     }
@@ -238,33 +266,130 @@ impl StateReader for Meter<'_> {
     }
 }
 
-/// Notes the nodes of one path.
-struct Path<'a> {
-    nodes: &'a dyn NodeSource,
-    seen: Mutex<BTreeMap<B256, usize>>,
-}
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::keccak256;
+    use ethrex_trie::{HashedNodes, Recorder, read_account, read_slot, state_root_of};
+    use ethrex_types::{AccountDiff, Header};
+    use proptest::prelude::*;
 
-impl<'a> Path<'a> {
-    fn new(nodes: &'a dyn NodeSource) -> Self {
-        Self { nodes, seen: Mutex::default() }
-    }
+    use super::*;
 
-    fn into_nodes(self) -> BTreeMap<B256, usize> {
-        self.seen.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+    /// Accounts and slots go through the tries.
+    struct Nothing;
 
-impl NodeSource for Path<'_> {
-    fn node(
-        &self,
-        owner: Option<B256>,
-        path: &Nibbles,
-        hash: B256,
-    ) -> Result<Option<Bytes>, StateError> {
-        let node = self.nodes.node(owner, path, hash)?;
-        if let Some(node) = &node {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(hash, node.len());
+    impl StateReader for Nothing {
+        fn account(&self, _: Address) -> Result<Option<AccountInfo>, StateError> {
+            unreachable!("accounts are read from the tries")
         }
-        Ok(node)
+
+        fn storage(&self, _: Address, _: B256) -> Result<U256, StateError> {
+            unreachable!("slots are read from the tries")
+        }
+
+        fn code(&self, _: B256) -> Result<Option<Bytes>, StateError> {
+            Ok(None)
+        }
+
+        fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
+            Ok(None)
+        }
+    }
+
+    /// Twenty accounts; every other one has the same storage of forty slots.
+    fn state() -> (B256, HashedNodes) {
+        let slots = (1..=40).map(|slot| (slot_of(slot), U256::from(slot))).collect();
+        let storage = [BTreeMap::new(), slots];
+        let accounts = (0..20_u8).map(|number| {
+            let info = Some(AccountInfo { nonce: 1, ..AccountInfo::default() });
+            let storage = storage[usize::from(number) % 2].clone();
+            (Address::repeat_byte(number), AccountDiff { info, storage, ..AccountDiff::default() })
+        });
+        let update =
+            state_root_of(&StateDiff { accounts: accounts.collect(), ..StateDiff::default() });
+        let storages = update.nodes.storages.into_values().flat_map(|changes| changes.nodes);
+        let nodes = update.nodes.accounts.into_iter().chain(storages);
+        (update.root, nodes.filter_map(|(_, node)| node).collect())
+    }
+
+    fn slot_of(number: u64) -> B256 {
+        B256::from(U256::from(number))
+    }
+
+    /// The definition: each path is walked by itself.
+    #[derive(Default)]
+    struct Model {
+        known: HashSet<(Address, Option<B256>)>,
+        counted: HashSet<B256>,
+        used: Usage,
+    }
+
+    impl Model {
+        /// Whether the access is within the caps.
+        fn access(
+            &mut self,
+            (root, nodes): &(B256, HashedNodes),
+            caps: &Caps,
+            address: Address,
+            slot: Option<B256>,
+        ) -> bool {
+            if self.known.contains(&(address, slot)) {
+                return true;
+            }
+            let account = read_account(nodes, *root, address).unwrap();
+            let recorder = Recorder::new(nodes);
+            match (slot, account) {
+                (None, _) => drop(read_account(&recorder, *root, address).unwrap()),
+                (Some(slot), Some(account)) => {
+                    read_slot(&recorder, account.storage_root, address, slot).unwrap();
+                }
+                (Some(_), None) => {}
+            }
+            let mut new = recorder.into_nodes();
+            new.retain(|node| !self.counted.contains(&keccak256(node)));
+            let bytes: usize = new.iter().map(|node| node.len()).sum();
+            let used = Usage {
+                items: self.used.items + 1,
+                node_bytes: self.used.node_bytes + bytes + SIBLING_BYTES,
+                ..self.used
+            };
+            let within = used.within(caps);
+            if within {
+                self.used = used;
+                self.known.insert((address, slot));
+                self.counted.extend(new.iter().map(keccak256));
+            }
+            within
+        }
+    }
+
+    proptest! {
+        /// What was read and not counted, because it would have passed a cap, counts when it is read again.
+        #[test]
+        fn paths_count_as_if_each_were_walked_by_itself(
+            accesses in proptest::collection::vec((0..25_u8, 0..45_u64, 300..4_000_usize), 1..40),
+        ) {
+            let state = state();
+            let header = Header { state_root: state.0, ..Header::default() };
+            let parent = SealedHeader::new_unchecked(header, B256::ZERO);
+            let meter = Meter::new(&Nothing, &state.1, &parent, Address::ZERO);
+            let mut model = Model::default();
+            for (number, slot, room) in accesses {
+                let (address, slot) = (Address::repeat_byte(number), slot_of(slot));
+                let caps = Caps {
+                    items: usize::MAX,
+                    code_bytes: usize::MAX,
+                    witness_bytes: model.used.witness_bytes() + room,
+                };
+                meter.start(caps);
+                let value = meter.storage(address, slot);
+                let stopped = meter.stop();
+                let within = model.access(&state, &caps, address, None)
+                    && model.access(&state, &caps, address, Some(slot));
+                prop_assert_eq!(stopped, !within);
+                prop_assert_eq!(value.is_ok(), within);
+                prop_assert_eq!(meter.used(), model.used);
+            }
+        }
     }
 }

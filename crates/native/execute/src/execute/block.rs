@@ -2,7 +2,8 @@
 
 use alloy_primitives::{Bytes, U256, keccak256};
 use ethrex_stateless::{
-    StatelessInput, StatelessValidationResult, Strictness, Verified, VerifyOptions, Witness, verify,
+    StatelessInput, StatelessValidationResult, Strictness, Verified, VerifyOptions, Witness,
+    open_witness, verify_on,
 };
 use ethrex_types::Header as BlockHeader;
 
@@ -23,9 +24,9 @@ pub(super) fn block(
     let BlockBody { input, inclusion_list } = BlockBody::decode(body, header.flags)?;
     let options =
         VerifyOptions { strictness: Strictness::Canonical, gas_bound: Some(header.gas_bound) };
-    let verified = check(context, &input, &options)?;
+    let (verified, witness) = check(context, &input, &options)?;
     let il_satisfied = match inclusion_list {
-        Some(list) => inclusion::is_satisfied(context, &input, &verified, &list)?,
+        Some(list) => inclusion::is_satisfied(context, &input, &verified, &witness, &list)?,
         None => false,
     };
     let Verified { block, request_root, validated } = &verified;
@@ -57,7 +58,7 @@ pub(super) fn plain(context: &Context<'_>, input: &Bytes, gas_limit: u64) -> Res
         return Err(Forbidden::Requests.into());
     }
     let options = VerifyOptions { strictness: Strictness::Tolerant, gas_bound: Some(gas_limit) };
-    let verified = check(context, &input, &options)?;
+    let (verified, _) = check(context, &input, &options)?;
     let result = StatelessValidationResult {
         request_root: verified.request_root,
         successful: true,
@@ -89,12 +90,12 @@ pub(super) fn of_header(header: &BlockHeader) -> ExecuteResult {
     }
 }
 
-/// What both forms ask of a rollup's block, and then the function that judges every block.
+/// What both forms ask of a rollup's block, and then the function that judges every block. The witness comes along.
 fn check(
     context: &Context<'_>,
     input: &StatelessInput,
     options: &VerifyOptions,
-) -> Result<Verified, Stop> {
+) -> Result<(Verified, Witness), Stop> {
     let payload = &input.request.payload;
     if !payload.withdrawals.is_empty() {
         return Err(Forbidden::Withdrawals.into());
@@ -116,21 +117,14 @@ fn check(
     if let Some(bound) = options.gas_bound.filter(|bound| payload.gas_used.max(least) > *bound) {
         return Err(FailureClass::GasBound(bound).into());
     }
-    check_state(input, options.strictness)?;
-    Ok(verify(&spec, &rules, input, options)?)
-}
-
-/// What must be known of the parent before anything is computed on it. A witness that is no witness is found out by [`verify`].
-fn check_state(input: &StatelessInput, strictness: Strictness) -> Result<(), Stop> {
-    let parent_hash = input.request.payload.parent_hash;
-    let witness = match strictness {
-        Strictness::Canonical => Witness::decode_canonical(&input.witness, parent_hash),
-        Strictness::Tolerant => Witness::decode_linked(&input.witness, parent_hash),
-    };
-    let Ok(witness) = witness else { return Ok(()) };
-    let Some(parent) = witness.header(parent_hash) else { return Ok(()) };
-    check_parent(parent)?;
-    check_system_contracts(&witness.state_after(parent))
+    let witness = open_witness(input, options.strictness)?;
+    // What must be known of the parent before anything is computed on it. Where it is not in the witness, that is found out next.
+    if let Some(parent) = witness.header(payload.parent_hash) {
+        check_parent(parent)?;
+        check_system_contracts(&witness.state_after(parent))?;
+    }
+    let verified = verify_on(&spec, &rules, input, &witness, options)?;
+    Ok((verified, witness))
 }
 
 /// Blobs (EIP-4844), and messages that nobody signed.

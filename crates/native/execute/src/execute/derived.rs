@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ExecuteResult,
-    derive::{self, DeriveError, Frame, ParentState},
+    derive::{Derivation, DeriveError, Frame, ParentState},
     envelope::{DeriveInput, Flags, Header, Mode},
     failure::FailureClass,
 };
@@ -42,9 +42,9 @@ pub(super) fn derive(
         attributes: &input.attributes,
     };
     let state = ParentState { reader: &reader, nodes: witness.nodes() };
-    let derived =
-        derive::derive(&frame, state, &input.forced, &input.posted, Some(header.gas_bound))?;
-    let (block, _) = derived.seal(witness.nodes(), parent)?;
+    let derivation = Derivation::prepare(&frame, state)?;
+    let derived = derivation.derive(&input.forced, &input.posted, Some(header.gas_bound))?;
+    let block = derivation.seal(&derived)?;
     let list = derived.built.block_access_list.as_ref().map(alloy_rlp::encode).unwrap_or_default();
     let request = payload_of(&block, &derived.built.requests, list.into())
         .map_err(FailureClass::NotAPayload)?;

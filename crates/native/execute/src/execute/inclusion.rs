@@ -26,13 +26,12 @@ pub(super) fn is_satisfied(
     context: &Context<'_>,
     input: &StatelessInput,
     verified: &Verified,
+    witness: &Witness,
     list: &[Bytes],
 ) -> Result<bool, Stop> {
     let (spec, rules) = rollup(context, input.chain_id)?;
     let header = verified.block.sealed().header();
     let parent_hash = header.parent_hash;
-    let witness = Witness::decode_canonical(&input.witness, parent_hash)
-        .map_err(FailureClass::WitnessNonCanonical)?;
     let parent = witness.header(parent_hash).ok_or(FailureClass::NoParent)?;
     let state = witness.state_after(parent);
     let gas_left = header.gas_limit.saturating_sub(header.gas_used);

@@ -94,6 +94,8 @@ sol! {
 const LEAST_FORCED_BYTES: usize = 256;
 /// The predeploy on L2 that sends messages to L1.
 const MESSENGER: Address = address!("4e52000000000000000000000000000000000002");
+/// Gas of a claim beside that of the message: its checks, a new slot, and two accounts that may be new (EIP-8037).
+const CLAIM_GAS: u64 = 700_000;
 /// JSON-RPC code of a method that a node does not have.
 const METHOD_NOT_FOUND: i64 = -32601;
 
@@ -248,6 +250,7 @@ pub(crate) async fn claim(
         args.amount
     );
     let number = proof.number.to::<u64>();
+    let mut before = None;
     if l1.view(rollup, NativeRollup::outboxRootCall { number }).await?.is_zero() {
         let call = NativeRollup::proveOutboxCall {
             number,
@@ -255,20 +258,22 @@ pub(crate) async fn claim(
             storageProof: proof.storage_proof,
         };
         let request = TransactionRequest::default().to(rollup).input(call.abi_encode().into());
-        let proven = transact::send(l1, request, &args.tx).await?;
-        ensure!(
-            proven.receipt.is_some(),
-            "transaction {} proves the outbox of block {number}; claim again once it is mined",
-            proven.hash
-        );
+        before = Some(transact::submit(l1, request, &args.tx).await?);
     }
+    let gas_limit = proof.message.gas_limit.to::<u64>();
     let call = NativeRollup::claimCall {
         message: proof.message.into(),
         number,
         path: proof.path,
         feeRecipient: claimer,
     };
-    let request = TransactionRequest::default().to(rollup).input(call.abi_encode().into());
+    let mut request = TransactionRequest::default().to(rollup).input(call.abi_encode().into());
+    if let Some(proving) = before {
+        // Both may stand in one block. What a claim uses behind a proof that is not mined cannot be estimated.
+        eprintln!("sent {}, which proves the outbox of block {number}", proving.hash);
+        request.nonce = Some(proving.nonce.saturating_add(1));
+        request.gas = Some(gas_limit.saturating_add(gas_limit / 32).saturating_add(CLAIM_GAS));
+    }
     let sent = transact::send(l1, request, &args.tx).await?;
     let Some(receipt) = &sent.receipt else { return Ok(sent.report()) };
     event::<NativeRollup::Claimed>(receipt, rollup)

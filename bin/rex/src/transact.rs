@@ -43,21 +43,20 @@ pub(crate) fn sender(args: &TxArgs) -> Result<Address> {
     Ok(args.key.signer()?.address())
 }
 
+/// A transaction on its way.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    pub(crate) hash: B256,
+    pub(crate) nonce: u64,
+}
+
 /// Completes `request`, signs it, sends it and waits for its receipt. A transaction that reverts is an error.
 pub(crate) async fn send(
     node: &Endpoint,
     request: TransactionRequest,
     args: &TxArgs,
 ) -> Result<Sent> {
-    let signer = args.key.signer()?;
-    let request = complete(node, request.with_from(signer.address()), args).await?;
-    let envelope =
-        request.build(&EthereumWallet::from(signer)).await.wrap_err("sign the transaction")?;
-    let raw = Bytes::from(envelope.encoded_2718());
-    let request = async {
-        node.provider().raw_request::<_, B256>("eth_sendRawTransaction".into(), (raw,)).await
-    };
-    let hash = node.ask("send the transaction", request).await?;
+    let Submitted { hash, .. } = submit(node, request, args).await?;
     if args.timeout.is_zero() {
         return Ok(Sent { hash, receipt: None });
     }
@@ -70,7 +69,26 @@ pub(crate) async fn send(
     Ok(Sent { hash, receipt: Some(receipt) })
 }
 
-/// Fills in what the user left open. The gas is estimated last: that is where a call that would revert is found out.
+/// Completes `request`, signs it and sends it.
+pub(crate) async fn submit(
+    node: &Endpoint,
+    request: TransactionRequest,
+    args: &TxArgs,
+) -> Result<Submitted> {
+    let signer = args.key.signer()?;
+    let request = complete(node, request.with_from(signer.address()), args).await?;
+    let nonce = request.nonce.expect("what is completed has a nonce");
+    let envelope =
+        request.build(&EthereumWallet::from(signer)).await.wrap_err("sign the transaction")?;
+    let raw = Bytes::from(envelope.encoded_2718());
+    let request = async {
+        node.provider().raw_request::<_, B256>("eth_sendRawTransaction".into(), (raw,)).await
+    };
+    let hash = node.ask("send the transaction", request).await?;
+    Ok(Submitted { hash, nonce })
+}
+
+/// Fills in what the request and the user left open. The gas is estimated last: that is where a call that would revert is found out.
 async fn complete(
     node: &Endpoint,
     mut request: TransactionRequest,
@@ -79,7 +97,7 @@ async fn complete(
     let provider = node.provider();
     let from = request.from.unwrap_or_default();
     request.set_chain_id(node.ask("ask for the chain id", provider.get_chain_id()).await?);
-    let nonce = match args.nonce {
+    let nonce = match request.nonce.or(args.nonce) {
         Some(nonce) => nonce,
         None => {
             let pending = provider.get_transaction_count(from).pending();
@@ -90,7 +108,7 @@ async fn complete(
     let (max_fee, priority_fee) = fees(node, args).await?;
     request.set_max_fee_per_gas(max_fee);
     request.set_max_priority_fee_per_gas(priority_fee);
-    let gas = match args.gas_limit {
+    let gas = match args.gas_limit.or(request.gas) {
         Some(gas) => gas,
         None => {
             node.ask(

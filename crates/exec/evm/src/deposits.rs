@@ -3,7 +3,6 @@
 //! alloy-evm decodes them leniently; the EIP calls a block invalid whose deposit event is not laid out exactly so.
 
 use alloy_primitives::{Address, B256, Log, b256};
-use ethrex_types::Receipt;
 
 /// `DepositEvent(bytes,bytes,bytes,bytes,bytes)`.
 const DEPOSIT_EVENT: B256 =
@@ -24,11 +23,9 @@ const WORDS: [(usize, u64); 10] = [
     (512, 8),
 ];
 
-/// Whether every deposit event of `contract` in these receipts is laid out as the EIP says.
-pub(crate) fn are_well_formed(contract: Address, receipts: &[Receipt]) -> bool {
-    receipts
-        .iter()
-        .flat_map(|receipt| &receipt.logs)
+/// Whether every deposit event of `contract` among these logs is laid out as the EIP says.
+pub(crate) fn are_well_formed(contract: Address, logs: &[Log]) -> bool {
+    logs.iter()
         .filter(|log| log.address == contract && log.topics().first() == Some(&DEPOSIT_EVENT))
         .all(is_well_formed)
 }
@@ -45,20 +42,13 @@ fn is_well_formed(log: &Log) -> bool {
 #[cfg(test)]
 mod tests {
     use alloy_primitives::{Bytes, LogData};
-    use ethrex_types::TxType;
 
     use super::*;
 
     const CONTRACT: Address = Address::repeat_byte(1);
 
-    fn receipt(contract: Address, topic: B256, data: Vec<u8>) -> Receipt {
-        let data = LogData::new_unchecked(vec![topic], Bytes::from(data));
-        Receipt {
-            tx_type: TxType::Legacy,
-            success: true,
-            cumulative_gas_used: 0,
-            logs: vec![Log { address: contract, data }],
-        }
+    fn log(address: Address, topic: B256, data: Vec<u8>) -> Log {
+        Log { address, data: LogData::new_unchecked(vec![topic], Bytes::from(data)) }
     }
 
     fn layout() -> Vec<u8> {
@@ -71,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_layout_of_the_contract_is_accepted() {
-        assert!(are_well_formed(CONTRACT, &[receipt(CONTRACT, DEPOSIT_EVENT, layout())]));
+        assert!(are_well_formed(CONTRACT, &[log(CONTRACT, DEPOSIT_EVENT, layout())]));
     }
 
     #[test]
@@ -80,20 +70,20 @@ mod tests {
             for byte in [at, at + 31] {
                 let mut data = layout();
                 data[byte] ^= 1;
-                assert!(!are_well_formed(CONTRACT, &[receipt(CONTRACT, DEPOSIT_EVENT, data)]));
+                assert!(!are_well_formed(CONTRACT, &[log(CONTRACT, DEPOSIT_EVENT, data)]));
             }
         }
         for len in [0, 31, DATA_LEN - 1, DATA_LEN + 1] {
             let mut data = layout();
             data.resize(len, 0);
-            assert!(!are_well_formed(CONTRACT, &[receipt(CONTRACT, DEPOSIT_EVENT, data)]));
+            assert!(!are_well_formed(CONTRACT, &[log(CONTRACT, DEPOSIT_EVENT, data)]));
         }
     }
 
     #[test]
     fn other_contracts_and_other_events_do_not_matter() {
-        let other = receipt(Address::ZERO, DEPOSIT_EVENT, vec![]);
-        let event = receipt(CONTRACT, B256::ZERO, vec![]);
+        let other = log(Address::ZERO, DEPOSIT_EVENT, vec![]);
+        let event = log(CONTRACT, B256::ZERO, vec![]);
         assert!(are_well_formed(CONTRACT, &[other, event]));
     }
 }

@@ -13,7 +13,7 @@ use alloy_evm::{
         receipt_builder::{ReceiptBuilder, ReceiptBuilderCtx},
     },
 };
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, Bytes, Log, U256};
 use ethrex_types::{
     BlockAccessList, ChainSpec, Fork, Header, Receipt, StateDiff, StateError, StateReader, Tx,
     TxType,
@@ -99,6 +99,9 @@ pub enum InvalidTx {
         /// What was allowed.
         limit: u64,
     },
+    /// It leaves a deposit event behind that is not laid out as the deposit contract does it: no block with it is valid (EIP-6110).
+    #[error("deposit event has an invalid layout")]
+    DepositLayout,
     /// Everything else that revm checks before execution.
     #[error("{0}")]
     Other(InvalidTransaction),
@@ -110,9 +113,6 @@ pub enum SystemCallFailed {
     /// The contract has no code although its fork is active (EIP-7002, EIP-7251, EIP-8282).
     #[error("system contract {0} has no code")]
     NoCode(Address),
-    /// A deposit event is not laid out as the deposit contract does it (EIP-6110).
-    #[error("deposit event has an invalid layout")]
-    DepositLayout,
     /// The call or the decoding of its result failed.
     #[error(transparent)]
     Failed(BlockValidationError),
@@ -295,6 +295,9 @@ impl<'a> BlockExecutor<'a> {
             if self.creates_too_much(&output.result.state) {
                 return Err(RunError::Invalid(self.access_limit(tx)));
             }
+            if !self.deposits_are_well_formed(output.result.result.logs()) {
+                return Err(RunError::Invalid(InvalidTx::DepositLayout));
+            }
             let items = self.list_items + self.would_list(&output.result.state);
             match self.list_limit {
                 Some(limit) if items > limit => {
@@ -370,6 +373,12 @@ impl<'a> BlockExecutor<'a> {
         codes.any(|code| code.len() > limits.created_code)
     }
 
+    fn deposits_are_well_formed(&self, logs: &[Log]) -> bool {
+        let contract = self.inner.spec.0.deposit_contract();
+        self.fork < Fork::Prague
+            || contract.is_none_or(|contract| deposits::are_well_formed(contract, logs))
+    }
+
     /// Gas used by the transactions so far, as a header would say it.
     #[must_use]
     pub fn gas_used(&self) -> u64 {
@@ -422,12 +431,6 @@ impl<'a> BlockExecutor<'a> {
         self.inner.evm.db_mut().bump_bal_index();
         for contract in system::contracts(self.fork).filter(|contract| contract.requests) {
             self.require_code(contract.address)?;
-        }
-        if self.fork >= Fork::Prague
-            && let Some(contract) = self.inner.spec.0.deposit_contract()
-            && !deposits::are_well_formed(contract, self.receipts())
-        {
-            return Err(RunError::Invalid(SystemCallFailed::DepositLayout));
         }
         let (evm, result) =
             self.inner.finish().map_err(|error| system_call_error(error, &self.stop))?;

@@ -506,7 +506,8 @@ impl OpenBlock<'_, '_> {
             Err(RunError::Invalid(NotIncluded::Invalid(
                 InvalidTx::PrecompileGas { .. }
                 | InvalidTx::AccessLimit { .. }
-                | InvalidTx::AccessListFull { .. },
+                | InvalidTx::AccessListFull { .. }
+                | InvalidTx::DepositLayout,
             ))) => {
                 self.burnt = self.burnt.saturating_add(reserve);
                 Ok(Run::Stopped)

@@ -1,13 +1,13 @@
 //! EXECUTE on random blocks: what it answers is what executing them on the whole state gives.
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use ethrex_execute::{
-    BlockBody, Caps, ExecuteConfig, Flags, Forbidden, Header, Mode,
+    Attributes, BlockBody, Caps, ExecuteConfig, ExecuteResult, Flags, Forbidden, Header, Mode,
     testing::{attributes, block_envelope, config, derive_on, raw, signed_for},
 };
 use ethrex_stateless::{
     StatelessInput,
-    testing::{ACCOUNTS, CHAIN_ID, TestBlock},
+    testing::{ACCOUNTS, CHAIN_ID, TestBlock, TestChain},
 };
 use ethrex_test_native::{
     Dice, Made, RandomChain,
@@ -15,6 +15,7 @@ use ethrex_test_native::{
     damage::rehash,
     oracle::{block_words, derive_words, filter, filtered_block, flat, plain_answer},
 };
+use ethrex_types::GenesisAccount;
 
 use super::*;
 
@@ -189,4 +190,47 @@ fn d5_derive_is_filter_then_block() {
         waiting += forced.len() - filtered.forced_count;
     }
     assert!(included > 200 && dropped > 200 && waiting > 0, "{included} {dropped} {waiting}");
+}
+
+#[test]
+fn c12_a_malformed_deposit_event_stops_its_transaction_and_no_block() {
+    // Nobody has the key to the address, or so one hopes: whoever deployed the deposit contract of L1 has it.
+    let at = Address::repeat_byte(0xde);
+    let event = keccak256("DepositEvent(bytes,bytes,bytes,bytes,bytes)");
+    // LOG1 of no bytes with this topic.
+    let code = [&[0x7f][..], event.as_slice(), &[0x5f, 0x5f, 0xa1, 0x00]].concat();
+    let mut genesis = RandomChain::new(0).chain().spec().genesis().clone();
+    genesis.config.deposit_contract_address = Some(at);
+    let account = GenesisAccount { code: Some(code.into()), ..GenesisAccount::default() };
+    genesis.alloc.insert(at, account);
+    let chain = TestChain::with_genesis(genesis.clone());
+    genesis.config.chain_id = L1_CHAIN_ID;
+    let l1 = ChainSpec::new(genesis).unwrap();
+    let to = |number, to: Address| {
+        raw(&signed_for(CHAIN_ID, number, |tx| {
+            tx.gas_limit = 500_000;
+            tx.to = to.into();
+        }))
+    };
+    let asked = attributes(&chain);
+    let other = Address::repeat_byte(0x11);
+    // Whoever is paid the fees makes no difference.
+    for fee_recipient in [asked.fee_recipient, at] {
+        let asked = Attributes { fee_recipient, ..asked.clone() };
+        for (forced, posted, counts) in [
+            (vec![], vec![to(1, other), to(2, at), to(3, other)], (0, 1, 2)),
+            (vec![to(2, at)], vec![to(1, other)], (1, 1, 1)),
+            (vec![to(1, other), to(2, at), to(3, other)], vec![], (1, 1, 0)),
+        ] {
+            let (derived, input) = derive_on(&chain, &config(), &asked, &forced, &posted).unwrap();
+            let outcome = execute(&config(), &l1, 0, 1_000, PLENTY, &input).unwrap();
+            let result = ExecuteResult::decode(&outcome.result.unwrap()).unwrap();
+            assert_eq!(
+                (result.forced_count, result.included_count, result.dropped_count),
+                counts,
+                "its lane ends there"
+            );
+            assert!(derived.gas_bound > 500_000, "what it took is paid for");
+        }
+    }
 }

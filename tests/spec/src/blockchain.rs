@@ -167,6 +167,15 @@ impl Fixture {
         forks::fixture(network, self.config.chainid.to(), &self.config.blob_schedule)
     }
 
+    /// The chain with another id, with the same schedule.
+    pub(crate) fn chain_with_id(
+        &self,
+        network: &str,
+        chain_id: u64,
+    ) -> Result<ChainSpec, forks::ForkError> {
+        forks::fixture(network, chain_id, &self.config.blob_schedule)
+    }
+
     /// The genesis header.
     pub(crate) fn genesis(&self) -> Result<Header, alloy_rlp::Error> {
         Ok(Block::decode(&mut self.genesis_rlp.as_ref())?.header)

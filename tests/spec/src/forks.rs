@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Where all test networks and mainnet take deposits (EIP-6110).
-const DEPOSIT_CONTRACT: Address = address!("00000000219ab540356cbb839cbe05303d7705fa");
+pub(crate) const DEPOSIT_CONTRACT: Address = address!("00000000219ab540356cbb839cbe05303d7705fa");
 /// When the fork of a `…AtTime15k` network happens.
 const TRANSITION_TIME: u64 = 15_000;
 

@@ -4,6 +4,7 @@ pub mod access_list;
 pub mod archive;
 pub mod blockchain;
 pub mod chain;
+pub mod execute;
 pub mod forks;
 pub mod ledger;
 pub mod real;

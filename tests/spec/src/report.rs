@@ -12,6 +12,8 @@ pub enum Kind {
     Blockchain,
     /// A long chain over a genesis file.
     Chain,
+    /// What fixtures do, in blocks of a native rollup.
+    Execute,
     /// Blocks of public networks with an execution witness.
     Real,
 }
@@ -22,6 +24,7 @@ impl fmt::Display for Kind {
             Self::AccessList => "access-list",
             Self::Blockchain => "blockchain",
             Self::Chain => "chain",
+            Self::Execute => "execute",
             Self::Real => "real",
         })
     }

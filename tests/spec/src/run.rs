@@ -13,6 +13,7 @@ use crate::access_list;
 use crate::archive;
 use crate::blockchain::{Fixture, Fixtures};
 use crate::chain;
+use crate::execute;
 use crate::real::RealBlock;
 use crate::report::{self, Case, Kind, Outcome};
 use crate::skips::Skips;
@@ -167,13 +168,16 @@ fn judge(job: &Job, filter: Option<&str>, skips: &Skips) -> Vec<Case> {
                     let whole = case(Kind::Blockchain, &fixture.network, name, &|| {
                         fixture.run().map_err(|why| chained(&why))
                     });
+                    let executed = case(Kind::Execute, &fixture.network, name, &|| {
+                        execute::run(fixture).map_err(|why| chained(&why))
+                    });
                     let listed = if fixture.has_access_lists() { LISTED } else { &[] };
                     let listed = listed.iter().map(|(rules, test)| {
                         case(Kind::AccessList, rules, &format!("{name}@{rules}"), &|| {
                             test(fixture).map_err(|why| chained(&why))
                         })
                     });
-                    listed.chain([whole]).flatten().collect::<Vec<_>>()
+                    listed.chain([whole, executed]).flatten().collect::<Vec<_>>()
                 };
                 fixtures.iter().flat_map(run).collect()
             }

@@ -20,7 +20,10 @@ use ethrex_types::{
 /// The words of a result.
 pub type Words = [B256; 24];
 
-/// Their bytes.
+/// A block as it is posted: seconds after the one before, and transactions.
+pub type Block = (u64, Vec<Bytes>);
+
+/// The bytes of words.
 #[must_use]
 pub fn flat(words: &Words) -> &[u8] {
     words.as_flattened()
@@ -267,8 +270,9 @@ fn ether_gone(before: &TestChain, executed: &Executed) -> U256 {
     there - left
 }
 
-/// Blocks of a stream by the text of the specification; `None` where its frame is broken.
-fn read_stream(stream: &[u8]) -> Option<Vec<(u64, Vec<Bytes>)>> {
+/// Blocks of a stream by the text of the specification, `dt` and transactions each; `None` where its frame is broken.
+#[must_use]
+pub fn read_stream(stream: &[u8]) -> Option<Vec<Block>> {
     let length = u32::from_be_bytes(stream.get(5..9)?.try_into().ok()?) as usize;
     let payload = stream.get(9..)?.get(..length)?;
     if &stream[..5] != b"NR01\0" || length > 4 * 1024 * 1024 {
@@ -282,8 +286,6 @@ fn read_stream(stream: &[u8]) -> Option<Vec<(u64, Vec<Bytes>)>> {
     }
     Some(blocks)
 }
-
-type Block = (u64, Vec<Bytes>);
 
 fn read_block(payload: &[u8], at: usize) -> Option<(Block, usize)> {
     let (dt, at) = read_number(payload, at)?;

@@ -20,7 +20,7 @@ use ethrex_test_native::{
     damage,
     oracle::{
         Words, block_words, data_gas, data_words, derive_words, execute_fully, filtered_block,
-        flat, plain_answer,
+        flat, plain_answer, read_stream,
     },
 };
 use ethrex_types::{RecoveredBlock, Tx};
@@ -34,7 +34,19 @@ const COUNT: &str = "ETHREX_MUTATIONS";
 const CHAINS: u64 = 6;
 /// Of the damaged inputs so many times fewer have blobs, as proofs take long.
 const BLOBS_ONCE_IN: usize = 300;
+/// Which mutations, unless the environment says otherwise.
 const SEED: u64 = 0x0101;
+const SEED_NAME: &str = "ETHREX_SEED";
+/// So many times more streams are damaged: decoding is all that is done with them.
+const STREAMS: usize = 20;
+
+fn count() -> usize {
+    env::var(COUNT).map_or(MUTATIONS, |count| count.parse().unwrap())
+}
+
+fn seed() -> u64 {
+    env::var(SEED_NAME).map_or(SEED, |seed| seed.parse().unwrap())
+}
 
 /// A valid input, and what is needed to judge what became of it.
 struct Base {
@@ -248,12 +260,12 @@ fn rederived(base: &Base, header: Header, body: &DeriveInput) -> Option<Words> {
 
 #[test]
 fn d4_no_mutation_panics_or_is_accepted_as_something_else() {
-    let count = env::var(COUNT).map_or(MUTATIONS, |count| count.parse().unwrap());
+    let (count, seed) = (count(), seed());
     let (bases, blobs) = bases();
     let mut ends: BTreeMap<(&str, String), usize> = BTreeMap::new();
     let mut wrong = Vec::new();
     for turn in 0..count {
-        let dice = &mut Dice::new(SEED.wrapping_mul(turn as u64 + 1));
+        let dice = &mut Dice::new(seed.wrapping_mul(turn as u64 + 1));
         let list = if turn % BLOBS_ONCE_IN == 0 { &blobs } else { &bases };
         let base = &list[turn % list.len()];
         let input = damaged(base, dice);
@@ -297,4 +309,39 @@ fn d4_no_mutation_panics_or_is_accepted_as_something_else() {
     ] {
         assert!(of(class) > count / once_in, "{class}: {}", of(class));
     }
+}
+
+#[test]
+fn c12_two_decoders_agree_on_any_stream() {
+    let (mut blocks, mut cut) = (0, 0);
+    for turn in 0..count() * STREAMS {
+        let dice = &mut Dice::new((seed() << 32).wrapping_add(turn as u64));
+        let bases: Vec<_> = (0..dice.roll(5)).map(|_| posted(dice)).collect();
+        let mut stream = stream::encode(&bases, Codec::Raw).unwrap();
+        for _ in 0..dice.roll(4) {
+            // The frame is right more often than not, so that what is in it is looked at.
+            let at = if dice.once_in(4) { 0 } else { stream.len().min(9) };
+            let mut end = stream.split_off(at);
+            damage::bytes(&mut end, dice);
+            stream.extend(end);
+        }
+        let decoded = stream::decode(&stream);
+        let expected = read_stream(&stream).unwrap_or_default();
+        let same = decoded.blocks.iter().map(|block| (block.dt, block.transactions.clone()));
+        assert!(same.eq(expected), "{turn}");
+        assert_eq!(decoded.gas, data_gas(&stream), "{turn}");
+        blocks += decoded.blocks.len();
+        cut += usize::from(decoded.blocks.len() < bases.len());
+    }
+    assert!(blocks > count() && cut > count(), "{blocks} {cut}");
+}
+
+/// A block with numbers and lengths on both sides of where their encodings change.
+fn posted(dice: &mut Dice) -> StreamBlock {
+    let dt = dice.bits() >> dice.roll(64);
+    let transactions = (0..dice.roll(5)).map(|_| {
+        let len = dice.of(&[0, 1, 126, 127, 128, 129, 300]);
+        vec![dice.byte(); len].into()
+    });
+    StreamBlock { dt, transactions: transactions.collect() }
 }

@@ -22,7 +22,7 @@ use crate::{
     follower::Walked,
     metrics,
     poster::purpose,
-    settler::{SettlerError, every, step},
+    settler::{REFUTE_GAS, SettlerError, every, step},
 };
 
 /// Proposals made final in one transaction.
@@ -141,7 +141,7 @@ impl Challenger {
         // The same lie may be told again, and is refuted again.
         let purpose =
             purpose("challenge", position, &[&data, proposal.l1.hash.as_slice()].concat());
-        let extra = (proposal.hashes.len() * 64) as u64 * 64;
+        let extra = REFUTE_GAS + (proposal.hashes.len() * 64) as u64 * 64;
         let request = TxRequest {
             gas_limit: Some(
                 size.tx_gas().saturating_add(extra).min(ethrex_execute::gas::MAX_TX_GAS),

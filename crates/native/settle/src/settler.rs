@@ -38,8 +38,12 @@ const TX_GAS: u64 = 21_000;
 const CALLDATA_GAS: u64 = 16;
 /// Least gas of a byte of call data (EIP-7976).
 const CALLDATA_FLOOR_GAS: u64 = 64;
-/// Gas of what the contract does for a block beside EXECUTE.
-const STEP_GAS: u64 = 350_000;
+/// Gas of what the contract does for a block beside EXECUTE, with three slots that were never used (EIP-8037).
+const STEP_GAS: u64 = 450_000;
+/// Gas of reading an entry of the forced queue: two slots.
+const ENTRY_GAS: u64 = 6_000;
+/// Gas of refuting a proposal beside what its block takes: reading it, burning half of the bond, an account without credit.
+pub(crate) const REFUTE_GAS: u64 = 400_000;
 /// Bytes of an ABI-encoded step beside its envelope and path.
 const STEP_BYTES: usize = 1_200;
 /// Bytes of the call beside its steps.
@@ -59,22 +63,23 @@ pub(crate) struct Size {
 impl Size {
     /// Of one block with this envelope.
     pub(crate) fn of_step(envelope: &[u8], plan: &Plan) -> Self {
-        Self::of(envelope, plan.forced.len() + plan.posted.len(), 10)
+        Self::of(envelope, plan.forced.len(), plan.posted.len(), 10)
     }
 
-    fn of(envelope: &[u8], transactions: usize, path: usize) -> Self {
+    fn of(envelope: &[u8], forced: usize, posted: usize, path: usize) -> Self {
         let bytes = STEP_BYTES + path * 32 + envelope.len().next_multiple_of(32);
         let bound = gas_bound(envelope);
         let execute = match bound {
             Some(bound) => gas::envelope(envelope.len(), bound)
-                .saturating_add(transactions as u64 * gas::DROP_GAS),
+                .saturating_add((forced + posted) as u64 * gas::DROP_GAS),
             None => 0,
         };
         // What is forwarded to EXECUTE is what is left of all gas but a 64th.
         let execute = execute.saturating_add(execute / CALL_KEEPS);
+        let contract = STEP_GAS + forced as u64 * ENTRY_GAS;
         Self {
             bytes,
-            gas: execute.saturating_add(STEP_GAS).saturating_add(bytes as u64 * CALLDATA_GAS),
+            gas: execute.saturating_add(contract).saturating_add(bytes as u64 * CALLDATA_GAS),
         }
     }
 
@@ -283,14 +288,14 @@ pub(crate) fn step(
         Some((frame(posted, walked.at.index)?, derivation.next(&walked.at)))
     });
     let Some((mut step, next)) = found else { return Ok(None) };
-    let mut transactions = 0;
+    let (mut forced, mut posted) = (0, 0);
     if let Next::Block(plan) = next {
         let known = blocks.known(&plan)?.filter(|block| Some(block.hash) == walked.block);
         let Some(block) = known else { return Ok(None) };
         step.envelope = Bytes::from(blocks.envelope(&plan, &block)?);
-        transactions = plan.forced.len() + plan.posted.len();
+        (forced, posted) = (plan.forced.len(), plan.posted.len());
     }
-    let size = Size::of(&step.envelope, transactions, step.path.len());
+    let size = Size::of(&step.envelope, forced, posted, step.path.len());
     Ok(Some((step, size)))
 }
 
@@ -324,18 +329,18 @@ mod tests {
     #[test]
     fn the_largest_block_that_is_made_fits_alone_and_two_do_not() {
         // Honest blocks stay within 120 KiB; 9,000,000 is the gas limit of a development rollup.
-        let one = Size::of(&envelope(120 * 1024, 9_000_000), 192, 7);
+        let one = Size::of(&envelope(120 * 1024, 9_000_000), 32, 160, 7);
         assert!(one.fits(), "{} gas", one.tx_gas());
         assert!(!one.with(one).fits());
-        let small = Size::of(&envelope(20 * 1024, 1_000_000), 5, 7);
+        let small = Size::of(&envelope(20 * 1024, 1_000_000), 2, 3, 7);
         assert!(small.with(small).with(small).with(small).fits());
     }
 
     #[test]
     fn neither_gas_nor_bytes_may_be_more_than_a_transaction_has() {
-        assert!(!Size::of(&envelope(1_000, 17_000_000), 0, 0).fits());
-        assert!(!Size::of(&envelope(128 * 1024, 0), 0, 0).fits());
-        assert!(!Size::of(&envelope(1_000, u64::MAX), 0, 0).fits());
-        assert!(Size::of(&[], 0, 7).fits());
+        assert!(!Size::of(&envelope(1_000, 17_000_000), 0, 0, 0).fits());
+        assert!(!Size::of(&envelope(128 * 1024, 0), 0, 0, 0).fits());
+        assert!(!Size::of(&envelope(1_000, u64::MAX), 0, 0, 0).fits());
+        assert!(Size::of(&[], 0, 0, 7).fits());
     }
 }

@@ -207,6 +207,23 @@ async fn c06_a_forced_transaction_is_included_by_an_idle_sequencer() {
     node.stop().await;
 }
 
+/// A small block with the largest lane is where the contract's own work is most, beside EXECUTE's.
+#[tokio::test(start_paused = true)]
+async fn c06_a_full_lane_is_settled() {
+    let world = NativeWorld::new();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    for _ in 0..32 {
+        world.force(&User::new(&dev::RICH[2]), Bytes::from_static(b"garbage"));
+    }
+    let done = |node: &NativeNode| node.view.read(|follower| follower.tip().forced) == 32;
+    world.until(&mut node, "the forced garbage", done).await;
+    settle_all(&world, &mut node).await;
+    assert_eq!(world.contract().head().await.unwrap().forced, 32, "all are done with");
+    check_stranger(&world, &node).await;
+    node.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_its_sequencer_a_stranger_forces_posts_and_settles() {
     let world = NativeWorld::new();
@@ -402,6 +419,26 @@ fn c12_a_node_reads_the_blocks_that_execute_reads_whatever_is_posted() {
         let expected = (stream::data_root(&decoded), transactions, decoded.len() as u64);
         assert_eq!(executed(&stream), expected, "round {round}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c07_a_lie_about_a_full_lane_is_refuted() {
+    let world = NativeWorld::optimistic();
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    world.pass(2).await;
+    for _ in 0..32 {
+        world.force(&User::new(&dev::RICH[2]), Bytes::from_static(b"garbage"));
+    }
+    let done = |node: &NativeNode| node.view.read(|follower| follower.tip().forced) == 32;
+    world.until(&mut node, "the forced garbage", done).await;
+    propose(&world, &node, 0, |hashes, forced| {
+        hashes.fill(made_up(&node).hash_slow());
+        forced.fill(0);
+    });
+    let refuted =
+        |node: &NativeNode| node.view.read(|follower| follower.derivation().last_refuted()) > 0;
+    world.until(&mut node, "the refutation", refuted).await;
+    node.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

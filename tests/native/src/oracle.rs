@@ -10,7 +10,10 @@ use ethrex_stateless::{
     StatelessInput, payload_of,
     testing::{TestBlock, TestChain},
 };
-use ethrex_stf::{BlockBuilder, BuildContext, Executed, Rules, check_body, check_header, execute};
+use ethrex_stf::{
+    AccessLimits, BlockBuilder, BuildContext, Executed, InvalidTx, NotIncluded, Rules, RunError,
+    check_body, check_header, execute,
+};
 use ethrex_trie::update_state;
 use ethrex_types::{
     AccountInfo, Header, RecoveredBlock, StateReader, Tx,
@@ -136,7 +139,7 @@ pub fn plain_answer(input: &StatelessInput) -> Vec<u8> {
     answer
 }
 
-/// What is left of posted data, where no cap is reached.
+/// What is left of posted data.
 #[derive(Debug, Clone)]
 pub struct Filtered {
     /// What stands in the block.
@@ -145,9 +148,12 @@ pub struct Filtered {
     pub forced_count: usize,
     /// The lowest bound that pays for it.
     pub gas_bound: u64,
+    /// Lanes that ended at the cap.
+    pub stopped: usize,
 }
 
-/// Filters transactions by trying each behind those before it, on the whole state.
+/// Filters transactions by trying each behind those before it, on the whole state. Of what they touch only accounts and slots are capped, at
+/// `items`, as the executor counts them for itself.
 ///
 /// # Panics
 /// If the chain's system contracts are missing.
@@ -157,6 +163,7 @@ pub fn filter(
     attributes: &Attributes,
     forced: &[Bytes],
     posted: &[Bytes],
+    items: usize,
 ) -> Filtered {
     const MOST_OF_ONE: u64 = 16_777_216;
     let everything = before.everything();
@@ -167,28 +174,41 @@ pub fn filter(
     let rules = rollup_rules(before.spec());
     let mut builder = BlockBuilder::open(&context, &rules, &state).expect("contracts are there");
     let limit = parent.gas_limit;
-    let (mut forced_count, mut gas_bound) = (0, 0_u64);
-    let lanes = forced.iter().map(|raw| (raw, true)).chain(posted.iter().map(|raw| (raw, false)));
-    let mut closed = false;
-    for (raw, is_forced) in lanes {
-        if is_forced && closed {
-            continue;
-        }
-        let room = if is_forced { limit / 2 } else { limit };
-        let spent = builder.regular_gas_used().max(builder.state_gas_used());
-        if let Some((tx, sender)) = read_transaction(raw).filter(|(tx, _)| tx.gas_limit() <= room) {
-            if tx.gas_limit() > room - spent.min(room) {
-                closed |= is_forced;
-                continue;
+    let (mut forced_count, mut gas_bound, mut burnt, mut stopped) = (0, 0_u64, 0, 0);
+    for (lane, room, items) in [(forced, limit / 2, items / 2), (posted, limit, items)] {
+        let is_forced = room < limit;
+        let caps = AccessLimits { items, code_bytes: usize::MAX, created_code: usize::MAX };
+        builder.set_access_limits(Some(caps));
+        for raw in lane {
+            let spent = builder.regular_gas_used().max(builder.state_gas_used()) + burnt;
+            let fits = read_transaction(raw).filter(|(tx, _)| tx.gas_limit() <= room);
+            if let Some((tx, sender)) = fits {
+                if tx.gas_limit() > room.saturating_sub(spent) {
+                    if is_forced {
+                        break;
+                    }
+                    continue;
+                }
+                let most = tx.gas_limit().min(MOST_OF_ONE);
+                gas_bound = gas_bound.max(builder.regular_gas_used() + burnt + most);
+                // The fee recipient is there from the start.
+                let alone = builder.touched().items <= 1;
+                let pushed = builder.push(tx, sender);
+                if let Err(RunError::Invalid(NotIncluded::Invalid(InvalidTx::AccessLimit {
+                    ..
+                }))) = pushed
+                {
+                    burnt += most;
+                    stopped += 1;
+                    forced_count += usize::from(is_forced && alone);
+                    break;
+                }
             }
-            let needed = builder.regular_gas_used() + tx.gas_limit().min(MOST_OF_ONE);
-            gas_bound = gas_bound.max(needed);
-            let _ = builder.push(tx, sender);
+            forced_count += usize::from(is_forced);
         }
-        forced_count += usize::from(is_forced);
     }
     let included = builder.transactions().to_vec();
-    Filtered { included, forced_count, gas_bound }
+    Filtered { included, forced_count, gas_bound, stopped }
 }
 
 /// A transaction of a kind that rollups have, from all of these bytes and in the one encoding it has.

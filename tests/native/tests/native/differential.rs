@@ -19,13 +19,16 @@ use ethrex_types::GenesisAccount;
 
 use super::*;
 
+/// Random chains, and blocks of each.
 const CHAINS: u64 = 40;
 const BLOCKS: usize = 6;
+/// Lists of transactions to derive from.
+const LISTS: u64 = 120;
 
 #[test]
 fn d2_d5_execute_answers_what_full_execution_gives() {
     let (mut blocks, mut transactions) = (0, 0);
-    for seed in 0..CHAINS {
+    for seed in self::seed()..self::seed() + CHAINS {
         let mut chain = RandomChain::new(seed);
         for height in 0..BLOCKS {
             let Made { before, block } = chain.make();
@@ -148,7 +151,7 @@ fn candidates(chain: &RandomChain, dice: &mut Dice, count: usize) -> Vec<Bytes> 
 #[test]
 fn d5_derive_is_filter_then_block() {
     let (mut included, mut dropped, mut waiting, mut stopped) = (0, 0, 0, 0);
-    for seed in 1_000..1_120 {
+    for seed in self::seed()..self::seed() + LISTS {
         let mut chain = RandomChain::new(seed);
         for _ in 0..seed % 3 {
             chain.make();

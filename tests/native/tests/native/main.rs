@@ -11,10 +11,25 @@ use ethrex_execute::{
     testing::{self, L1_CHAIN_ID},
 };
 use ethrex_types::ChainSpec;
-use std::sync::LazyLock;
+use std::{env, sync::LazyLock};
 
 /// Gas that pays for every input here.
 const PLENTY: u64 = 200_000_000;
+
+/// How many inputs are damaged, unless the environment says otherwise.
+const MUTATIONS: usize = 10_000;
+const MUTATIONS_NAME: &str = "ETHREX_MUTATIONS";
+/// Which random numbers, unless the environment says otherwise.
+const SEED: u64 = 0x0101;
+const SEED_NAME: &str = "ETHREX_SEED";
+
+fn count() -> usize {
+    env::var(MUTATIONS_NAME).map_or(MUTATIONS, |count| count.parse().unwrap())
+}
+
+fn seed() -> u64 {
+    env::var(SEED_NAME).map_or(SEED, |seed| seed.parse().unwrap())
+}
 
 static L1: LazyLock<ChainSpec> = LazyLock::new(|| testing::chain(L1_CHAIN_ID).spec().clone());
 

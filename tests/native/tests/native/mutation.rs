@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -27,26 +26,12 @@ use ethrex_types::{RecoveredBlock, Tx};
 
 use super::*;
 
-/// How many inputs are damaged, unless the environment says otherwise.
-const MUTATIONS: usize = 10_000;
-const COUNT: &str = "ETHREX_MUTATIONS";
 /// Chains whose blocks are damaged.
 const CHAINS: u64 = 6;
 /// Of the damaged inputs so many times fewer have blobs, as proofs take long.
 const BLOBS_ONCE_IN: usize = 300;
-/// Which mutations, unless the environment says otherwise.
-const SEED: u64 = 0x0101;
-const SEED_NAME: &str = "ETHREX_SEED";
 /// So many times more streams are damaged: decoding is all that is done with them.
 const STREAMS: usize = 20;
-
-fn count() -> usize {
-    env::var(COUNT).map_or(MUTATIONS, |count| count.parse().unwrap())
-}
-
-fn seed() -> u64 {
-    env::var(SEED_NAME).map_or(SEED, |seed| seed.parse().unwrap())
-}
 
 /// A valid input, and what is needed to judge what became of it.
 struct Base {
@@ -74,7 +59,7 @@ impl Base {
 fn bases() -> (Vec<Base>, Vec<Base>) {
     let (mut bases, mut blobs) = (Vec::new(), Vec::new());
     for seed in 0..CHAINS {
-        let mut chain = RandomChain::new(SEED + seed);
+        let mut chain = RandomChain::new(self::seed() + seed);
         let other = chain.make().block.input.witness;
         for _ in 0..seed {
             chain.make();

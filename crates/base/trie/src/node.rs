@@ -414,6 +414,33 @@ mod tests {
         assert!(!is_canonical_node(&valued));
     }
 
+    /// Single nodes of every kind, with every byte changed to what matters at some place.
+    #[test]
+    fn w04_nodes_without_inlined_ones_are_judged_by_the_same_definition() {
+        let hash = [&[0xa0][..], &[7; 32]].concat();
+        let mut extension = vec![];
+        encode_extension(&Nibbles::from_nibbles([5; 3]), &hash, &mut extension);
+        let inlined = leaf(&[1, 2], b"v");
+        let nodes = [
+            leaf(&[1; 64], b"v"),
+            leaf(&[3; 7], &[9; 70]),
+            extension,
+            branch_of(&[&hash, &hash]),
+            branch_of(&[&hash, &inlined, &[EMPTY_STRING_CODE], &inlined]),
+        ];
+        for node in nodes {
+            for at in 0..node.len() {
+                for byte in [0, 1, 0x10, 0x20, 0x3f, 0x7f, 0x80, 0x81, 0xa0, 0xa1, 0xc0, 0xc2, 0xf8]
+                {
+                    let mut changed = node.clone();
+                    changed[at] = byte;
+                    let hex = hex::encode(&changed);
+                    assert_eq!(is_canonical_node(&changed), fits_somewhere(&changed), "{hex}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn judging_a_node_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {

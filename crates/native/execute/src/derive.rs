@@ -245,7 +245,7 @@ impl<'a> Derivation<'a> {
         })
     }
 
-    /// Derives the block, as the function [`derive`] does.
+    /// Derives the block, as the function [`derive()`] does.
     ///
     /// # Errors
     /// As that.

@@ -4,8 +4,8 @@ use std::thread;
 
 use alloy_primitives::{Address, Bytes, TxKind, U256, keccak256};
 use ethrex_execute::{
-    Anchored, Attributes, BlockBody, Derived, ExecuteResult, Flags, Frame, Header, Mode,
-    ParentState, derive,
+    Anchored, Attributes, BlockBody, DeriveInput, Derived, ExecuteResult, Flags, Frame, Header,
+    Mode, ParentState, derive,
     gas::MAX_INPUT_LEN,
     testing::{
         attributes, block_attributes, block_envelope, config, raw, rollup_rules, signed_for,
@@ -17,7 +17,8 @@ use ethrex_stateless::{
 };
 use ethrex_stf::{BlockBuilder, BuildContext};
 use ethrex_test_native::{
-    RandomChain,
+    Dice, RandomChain,
+    blocks::{contract, transaction},
     damage::rehash,
     tries::{Counting, DeepState, account, nested},
 };
@@ -320,4 +321,99 @@ fn g04_c13_all_ancestors_are_in_reach_of_a_block_and_not_of_a_derived_one() {
     assert_eq!((derived.included_count, derived.dropped_count), (0, 1));
     assert_eq!(derived.usage.headers, 0, "what would have passed the cap was not counted");
     assert!(call(PLENTY, &envelope).result.is_ok());
+}
+
+/// Whoever calls makes up the parent and its state, whose numbers nobody has checked.
+#[test]
+fn g04_numbers_that_no_chain_has_end_in_an_answer() {
+    let seeds = count() as u64 / 30;
+    let (mut answered, mut refused) = (0, 0);
+    for seed in seed()..seed() + seeds {
+        let dice = &mut Dice::new(seed);
+        let mut genesis = RandomChain::new(seed).chain().spec().genesis().clone();
+        for account in genesis.alloc.values_mut() {
+            if dice.once_in(2) {
+                continue;
+            }
+            account.balance = dice.of(&[U256::MAX, U256::MAX - U256::ONE, U256::MAX >> 1]);
+            account.nonce = Some(dice.of(&[0, 1, u64::MAX - 1, u64::MAX]));
+        }
+        let chain = TestChain::with_genesis(genesis);
+        let mut parent = chain.head().inner().clone();
+        let most = u64::MAX / 2;
+        for number in [&mut parent.number, &mut parent.timestamp, &mut parent.gas_limit] {
+            if dice.once_in(4) {
+                *number = dice.of(&[most, most - 1, most / 2, 1 << 40]);
+            }
+        }
+        if dice.once_in(4) {
+            parent.base_fee_per_gas = Some(dice.of(&[0, 1, 7, 1 << 40, most]));
+            parent.gas_used = dice.of(&[0, 1, parent.gas_limit / 2, parent.gas_limit]);
+        }
+        let mut asked = attributes(&chain);
+        asked.timestamp = dice.of(&[parent.timestamp + 1, parent.timestamp + 12, u64::MAX]);
+        asked.gas_limit = parent.gas_limit;
+        asked.slot_number = dice.of(&[0, 1, u64::MAX]);
+        asked.fee_recipient = dice.of(&[
+            asked.fee_recipient,
+            signer(1).address(),
+            contract(0),
+            system::CONTRACTS[0].address,
+        ]);
+        let posted: Vec<Bytes> = (0..1 + dice.roll(8))
+            .map(|_| {
+                let number = 1 + dice.roll(4) as u8;
+                let nonce = dice.of(&[0, 0, 1, u64::MAX - 1, u64::MAX]);
+                match dice.once_in(3) {
+                    true => raw(&transaction(dice, number, nonce)),
+                    false => raw(&signed_for(CHAIN_ID, number, |tx| {
+                        tx.nonce = nonce;
+                        tx.to = contract(dice.roll(8)).into();
+                        tx.value = dice.of(&[U256::ZERO, U256::ONE, U256::MAX >> 1]);
+                        tx.gas_limit = dice.of(&[500_000, 16_777_216, u64::MAX]);
+                        tx.max_fee_per_gas = dice.of(&[1 << 40, u128::MAX, u128::from(most)]);
+                        tx.max_priority_fee_per_gas = dice.of(&[0, 1, tx.max_fee_per_gas]);
+                    })),
+                }
+            })
+            .collect();
+        let mut witness = chain.whole();
+        witness.headers.clear();
+        for list in [&mut witness.state, &mut witness.codes] {
+            list.sort();
+            list.dedup();
+        }
+        witness.codes.retain(|code| !code.is_empty());
+        let input = DeriveInput {
+            schema_id: 0x1501,
+            chain_id: CHAIN_ID,
+            parent_header: alloy_rlp::encode(&parent).into(),
+            ancestors: vec![],
+            attributes: asked,
+            forced: posted[..posted.len() / 2].to_vec(),
+            posted,
+            witness,
+        };
+        let header = Header {
+            mode: Mode::Derive,
+            level: 1,
+            flags: Flags::BURNED_FEES,
+            gas_bound: 150_000_000,
+        };
+        match call(PLENTY, &header.wrap(&input.encode())).result {
+            Ok(output) => {
+                let result = ExecuteResult::decode(&output).unwrap();
+                assert_eq!(result.posted_count, input.posted.len() as u64);
+                answered += 1;
+            }
+            Err(class) => {
+                assert!(
+                    ["unbuildable", "gas_bound", "witness_insufficient"].contains(&class.name()),
+                    "{seed}: {class}"
+                );
+                refused += 1;
+            }
+        }
+    }
+    assert!(answered > seeds / 2 && refused > 0, "{answered} {refused}");
 }

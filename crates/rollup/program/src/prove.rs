@@ -199,9 +199,7 @@ fn verdict(number: u64, error: ValidateError) -> ProgramError {
         }
         source @ (ValidateError::NoParent(_)
         | ValidateError::Witness(_)
-        | ValidateError::Fault(_)) => {
-            InputError::Insufficient { number, source }.into()
-        }
+        | ValidateError::Fault(_)) => InputError::Insufficient { number, source }.into(),
     }
 }
 

@@ -155,7 +155,7 @@ interface INativeRollup {
     /// @notice An item entered the inbox. `stream` or `blobHashes` is empty.
     event Posted(uint64 indexed position, Item item, bytes stream, bytes32[] blobHashes);
     /// @notice What a blob holds: these fields of its item are new.
-    event DataProven(uint64 indexed position, bytes32 streamHash, bytes32 dataRoot, uint64 blocks);
+    event DataProven(uint64 indexed position, bytes32 streamHash, bytes32 dataRoot, uint64 blocks, bytes stream);
     /// @notice A block was settled.
     event Advanced(uint64 indexed number, bytes32 blockHash, bytes32 stateRoot);
     /// @notice An item's blocks were asserted: hash and forced cursor after each.
@@ -214,7 +214,7 @@ interface INativeRollup {
     error NoProposal(uint64 position);
     error NotTheProposal(uint64 position);
     /// @notice The item would stand on another block, or begin at another forced transaction, than the proposer says.
-    error NotTheParent(bytes32 hash, uint64 forced);
+    error NotTheParent(bytes32 hash);
     error WrongLength(uint256 length, uint256 required);
     error NotTheHeader(bytes32 hash);
     error ForcedCursorOutOfRange(uint64 forced);

@@ -125,9 +125,9 @@ contract NativeDerivationTest is Test {
     }
 
     function _prove(bytes memory data) private {
-        (INativeRollup.Item memory item, bytes memory answer, bytes32 expected) =
-            abi.decode(data, (INativeRollup.Item, bytes, bytes32));
-        bytes memory envelope = abi.encode("blob", item.position);
+        (INativeRollup.Item memory item, bytes memory stream, bytes memory answer, bytes32 expected) =
+            abi.decode(data, (INativeRollup.Item, bytes, bytes, bytes32));
+        bytes memory envelope = bytes.concat(new bytes(112), stream);
         _execute.willAnswer(envelope, answer);
         _rollup.proveData(item, envelope);
         vm.assertEq(_rollup.itemHash(item.position), expected);

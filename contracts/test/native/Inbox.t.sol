@@ -227,10 +227,11 @@ contract InboxTest is NativeTest {
         returns (INativeRollup.Item memory)
     {
         bytes32[24] memory answer = _dataAnswer("content", keccak256(abi.encodePacked(BLOB)), specs);
-        execute.willAnswer("NR", abi.encode(answer));
+        bytes memory envelope = bytes.concat(new bytes(112), "content");
+        execute.willAnswer(envelope, abi.encode(answer));
         vm.expectEmit(address(rollup));
-        emit INativeRollup.DataProven(item.position, keccak256("content"), answer[18], uint64(specs.length));
-        rollup.proveData(item, "NR");
+        emit INativeRollup.DataProven(item.position, keccak256("content"), answer[18], uint64(specs.length), "content");
+        rollup.proveData(item, envelope);
         item.streamHash = keccak256("content");
         item.dataRoot = answer[18];
         item.blocks = uint64(specs.length);

@@ -184,10 +184,10 @@ contract OptimisticTest is OptimisticBase {
         (Assertion memory a,,) = _truth(_post(specs), _blocks[2], specs);
         vm.deal(stranger, BOND);
         vm.startPrank(stranger);
-        vm.expectRevert(abi.encodeWithSelector(INativeRollup.NotTheParent.selector, other.hash, 0));
+        vm.expectRevert(abi.encodeWithSelector(INativeRollup.NotTheParent.selector, other.hash));
         rollup.propose{value: BOND}(a.item, _blocks[2].hash, 0, a.hashes, a.forcedAfter, a.lastHeader);
         // Nor behind another forced transaction.
-        vm.expectRevert(abi.encodeWithSelector(INativeRollup.NotTheParent.selector, other.hash, 0));
+        vm.expectRevert(abi.encodeWithSelector(INativeRollup.NotTheParent.selector, other.hash));
         rollup.propose{value: BOND}(a.item, other.hash, 1, a.hashes, a.forcedAfter, a.lastHeader);
         vm.stopPrank();
     }

@@ -76,7 +76,9 @@ abstract contract Inbox is ForcedQueue, MessageQueue {
         proven.streamHash = answer[Execute.STREAM_HASH];
         _setBlocks(proven, answer);
         _items[position % RING] = keccak256(abi.encode(proven));
-        emit DataProven(position, proven.streamHash, proven.dataRoot, proven.blocks);
+        // Whoever follows L1 alone can go on, whether or not it has seen the blob. There is one: its hash is in the answer.
+        bytes calldata stream = envelope[Execute.BLOB_STREAM_AT:];
+        emit DataProven(position, proven.streamHash, proven.dataRoot, proven.blocks, stream);
     }
 
     /// @inheritdoc INativeRollup

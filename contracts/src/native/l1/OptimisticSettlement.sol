@@ -35,7 +35,7 @@ abstract contract OptimisticSettlement is Settlement {
         Tip memory parent = _tipBefore(position);
         // Else a proposal that was true could end up on a false one, and be refuted with it.
         bool expected = parent.hash == parentHash && parent.forced == parentForced;
-        require(expected, NotTheParent(parent.hash, parent.forced));
+        require(expected, NotTheParent(parent.hash));
         Tip memory last = _lastOf(parent, hashes, forcedAfter, lastHeader);
         bool inRange = last.forced >= parent.forced && last.forced <= Math.max(parent.forced, item.ctx.forcedCount);
         require(inRange, ForcedCursorOutOfRange(last.forced));

@@ -32,7 +32,7 @@ abstract contract Settlement is Inbox {
         // A blob can be proven without waiting for what is before it. So it has its time from when it was posted, and
         // it is no forced transaction's fault that it was not.
         bool proven = item.streamHash != 0;
-        uint256 earliest = (proven ? Math.max(s.since, item.time) : item.time) + patience;
+        uint256 earliest = Math.max(proven ? s.since : 0, item.time) + patience;
         require(block.timestamp > earliest, SkipTooEarly(earliest));
 
         uint64 index = s.index;

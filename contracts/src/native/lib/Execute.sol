@@ -15,6 +15,8 @@ library Execute {
     uint8 internal constant VERSION = 1;
     uint8 internal constant DERIVE = 1;
     uint8 internal constant DATA = 5;
+    /// @dev Where the stream begins in an envelope with one blob: behind the header, the count, commitment and proof.
+    uint256 internal constant BLOB_STREAM_AT = 14 + 2 + 48 + 48;
     uint16 private constant MAGIC = 0x4E52;
     uint8 private constant SUCCEEDED = 1;
 

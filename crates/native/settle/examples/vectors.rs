@@ -326,17 +326,17 @@ impl World {
             return;
         }
         let posted = self.derivation.item(position).expect("nothing is forgotten");
-        let (before, hashes) = (posted.item.clone(), posted.blob_hashes.clone());
+        let before = posted.item.clone();
         let decoded = stream::decode(&stream);
         let mut item = before.clone();
         item.streamHash = keccak256(&stream);
         item.dataRoot = stream::data_root(&decoded.blocks);
         item.blocks = decoded.blocks.len() as u64;
         let answer = data_answer(&item, before.blobsHash);
-        self.did(Do::Prove, (before, answer, hash_of(&item)).abi_encode_params());
+        let stream = Bytes::from(stream);
+        self.did(Do::Prove, (before, stream.clone(), answer, hash_of(&item)).abi_encode_params());
         let Item { streamHash, dataRoot, blocks, .. } = item;
-        self.tell(Event::DataProven(DataProven { position, streamHash, dataRoot, blocks }));
-        self.derivation.fill(position, &hashes, &stream);
+        self.tell(Event::DataProven(DataProven { position, streamHash, dataRoot, blocks, stream }));
     }
 
     /// What derivation says comes next is what the contract takes.

@@ -130,7 +130,7 @@ alloy_sol_types::sol! {
     #[derive(Debug, PartialEq, Eq)]
     interface INativeRollup {
         event Posted(uint64 indexed position, Item item, bytes stream, bytes32[] blobHashes);
-        event DataProven(uint64 indexed position, bytes32 streamHash, bytes32 dataRoot, uint64 blocks);
+        event DataProven(uint64 indexed position, bytes32 streamHash, bytes32 dataRoot, uint64 blocks, bytes stream);
         event Skipped(uint64 indexed position, uint64 index, uint64 forcedAfter);
         event Advanced(uint64 indexed number, bytes32 blockHash, bytes32 stateRoot);
         event Proposed(uint64 indexed position, address indexed proposer, bytes32[] hashes, uint64[] forcedAfter);
@@ -171,7 +171,7 @@ alloy_sol_types::sol! {
         error NotTheNextItem(uint64 position);
         error NoProposal(uint64 position);
         error NotTheProposal(uint64 position);
-        error NotTheParent(bytes32 hash, uint64 forced);
+        error NotTheParent(bytes32 hash);
         error WrongLength(uint256 length, uint256 required);
         error NotTheHeader(bytes32 hash);
         error NotFraud();

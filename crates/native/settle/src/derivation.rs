@@ -260,6 +260,8 @@ impl Derivation {
                     posted.item.dataRoot = proven.dataRoot;
                     posted.item.blocks = proven.blocks;
                     posted.proven_at = Some(l1.number);
+                    // What a blob holds never changes, so a proof that L1 takes back is no reason to forget it.
+                    posted.blocks.get_or_insert_with(|| decode(&proven.stream));
                 }
             }
             RollupEvent::Skipped(skipped) => {

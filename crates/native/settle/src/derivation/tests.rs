@@ -282,6 +282,32 @@ fn a_skipped_item_ends_early_and_moves_the_forced_queue() {
     assert_eq!(walk(&derivation).0.len(), 3);
 }
 
+/// Whoever has posted a blob and proves it would otherwise leave behind all that read L1 alone.
+#[test]
+fn a_proof_says_what_is_in_a_blob() {
+    let mut derivation = derivation();
+    let hashes = vec![B256::repeat_byte(1)];
+    let RollupEvent::Posted(event) = posted(0, 20, 0, &[]) else { panic!("it is posted") };
+    let item = Item { streamHash: B256::ZERO, blobsHash: keccak256(hashes[0]), ..event.item };
+    let event = Posted { item, blobHashes: hashes, stream: Bytes::new(), ..event };
+    derivation.apply(l1(20), RollupEvent::Posted(event)).unwrap();
+    assert_eq!(walk(&derivation).1.position, 0);
+    let stream = encode(&[block(5, &[b"a"])], Codec::Raw).unwrap();
+    let proven = DataProven {
+        position: 0,
+        streamHash: keccak256(&stream),
+        dataRoot: B256::ZERO,
+        blocks: 1,
+        stream: stream.into(),
+    };
+    derivation.apply(l1(22), RollupEvent::DataProven(proven)).unwrap();
+    let (plans, at) = walk(&derivation);
+    assert_eq!((plans.len(), at.position), (1, 1));
+    derivation.rewind(21);
+    assert!(!derivation.item(0).unwrap().is_proven());
+    assert_eq!(walk(&derivation).0, plans);
+}
+
 #[test]
 fn blobs_are_waited_for() {
     let mut derivation = derivation();
@@ -305,6 +331,7 @@ fn blobs_are_waited_for() {
         streamHash: keccak256(&stream),
         dataRoot: B256::repeat_byte(2),
         blocks: 1,
+        stream: Bytes::from(stream.clone()),
     };
     derivation.apply(l1(22), RollupEvent::DataProven(proven)).unwrap();
     assert!(derivation.item(0).unwrap().is_proven());

@@ -173,7 +173,7 @@ pub fn block_attributes(attributes: &Attributes) -> BlockAttributes {
 /// What a node derives on a chain, and the envelope by which others do.
 ///
 /// # Errors
-/// As [`derive`].
+/// As [`derive()`].
 ///
 /// # Panics
 /// If the witness cannot be made.

@@ -352,6 +352,62 @@ fn s11_request_contracts_must_be_there() {
     ));
 }
 
+/// Where a contract that only takes note is absent, nothing is called and the block is valid (EIP-4788, EIP-2935).
+/// Absent from the witness is something else.
+#[test]
+fn s11_contracts_that_take_note() {
+    let contracts =
+        [alloy_eips::eip4788::BEACON_ROOTS_ADDRESS, alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS];
+    let mut chain = TestChain::new(&[]);
+    let mut genesis = chain.spec().genesis().clone();
+    let block = chain.make(&[]);
+    for address in contracts {
+        let code = genesis.alloc.remove(&address).unwrap().code.unwrap();
+        let mut input = block.input.clone();
+        input.witness.codes.retain(|entry| *entry != code);
+        assert_eq!(input.witness.codes.len() + 1, block.input.witness.codes.len());
+        assert!(matches!(
+            judge(chain.spec(), &input, &CANONICAL),
+            Err(VerifyError::Insufficient(_))
+        ));
+    }
+    let mut without = TestChain::with_genesis(genesis);
+    let block = without.make(&[]);
+    judge_bytes(without.spec(), &block.input).unwrap();
+}
+
+#[test]
+fn s12_a_delegation_to_a_delegation_is_not_followed() {
+    let delegate = |number: u8, address| {
+        let authorization = Authorization { chain_id: U256::from(CHAIN_ID), address, nonce: 0 };
+        let signature = signer(number).sign_hash_sync(&authorization.signature_hash()).unwrap();
+        authorization.into_signed(signature)
+    };
+    let mut chain = TestChain::new(&[(1, 1)]);
+    let lists = vec![delegate(2, signer(3).address()), delegate(3, READER)];
+    let block = chain.make(&[delegating(1, lists, |_| {})]);
+    judge_bytes(chain.spec(), &block.input).unwrap();
+    let call = signed(5, |tx| {
+        tx.to = signer(2).address().into();
+        tx.input = words(&[U256::ZERO, U256::ONE, U256::ZERO]);
+    });
+    let block = chain.make(&[call]);
+    judge_bytes(chain.spec(), &block.input).unwrap();
+    let codes = &block.input.witness.codes;
+    let reader = chain.spec().genesis().alloc[&READER].code.clone().unwrap();
+    let designator = [&bytes!("ef0100")[..], READER.as_slice()].concat();
+    assert!(codes.iter().any(|code| code[..] == designator), "it is run as code, and fails");
+    assert!(!codes.contains(&reader));
+    for index in 0..codes.len() {
+        let mut input = block.input.clone();
+        input.witness.codes.remove(index);
+        assert!(matches!(
+            judge(chain.spec(), &input, &CANONICAL),
+            Err(VerifyError::Insufficient(_))
+        ));
+    }
+}
+
 #[test]
 fn s12_delegations() {
     let sign = |number: u8, change: &dyn Fn(&mut Authorization)| {

@@ -172,7 +172,8 @@ pub(crate) struct WatcherArgs {
     /// Most L1 blocks asked for at once.
     #[arg(id = "watcher.max-block-step", long = "watcher.max-block-step", value_name = "UINT64", env = "ETHREX_WATCHER_MAX_BLOCK_STEP", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_step: u64,
-    /// Number of blocks the L1 watcher waits before trusting an L1 block. Default: 10, with --dev 0.
+    /// Number of blocks the L1 watcher waits before trusting an L1 block. Default: 10; with --dev, and on a native
+    /// rollup, which follows a reorganisation, 0.
     #[arg(
         id = "watcher.block-delay",
         long = "watcher.block-delay",

@@ -668,5 +668,5 @@ fn succeeded(chain: &ethrex_chain::Chain, tx: B256) -> Option<bool> {
     let storage = chain.storage();
     let place = storage.tx_location(tx).expect("the database answers")?;
     let receipts = storage.receipts(place.block.hash).expect("the database answers")?;
-    receipts.get(place.index).map(|receipt| receipt.success)
+    receipts.get(place.index).map(|receipt| receipt.success())
 }

@@ -183,7 +183,7 @@ fn with_gas(fixture: &Fixture, state: &StateDiff, more: i64) -> Result<(), Diffe
         }
         let closed = execute(&ledger, index, block, more)?;
         let mut ends = closed.receipts.iter().zip(block.successes());
-        if let Some(tx) = ends.position(|(receipt, success)| receipt.success != success) {
+        if let Some(tx) = ends.position(|(receipt, success)| receipt.success() != success) {
             return Err(Different::Status { block: index, index: tx });
         }
         let list = closed.block_access_list.expect("Amsterdam has access lists");
@@ -201,7 +201,7 @@ fn least_gas(fixture: &Fixture, ledger: &Ledger) -> Result<Option<i64>, Differen
     let [tx] = decoded.body.transactions.as_slice() else { return Ok(None) };
     let has = i64::try_from(tx.gas_limit()).unwrap_or(i64::MAX);
     let succeeds = |more| match execute(ledger, 0, block, more) {
-        Ok(closed) => closed.receipts[0].success,
+        Ok(closed) => closed.receipts[0].success(),
         Err(_) => false,
     };
     let (mut too_little, mut enough) = (-has, MORE_GAS);

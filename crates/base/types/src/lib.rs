@@ -18,6 +18,6 @@ pub use alloy_genesis::{Genesis, GenesisAccount};
 pub use block::{Block, BlockBody, Header, RecoveredBlock, SealedBlock, SealedHeader};
 pub use chain_spec::{BlobParams, ChainSpec, Fork};
 pub use privileged::PrivilegedTx;
-pub use receipt::{Receipt, ReceiptWithBloom};
+pub use receipt::{Eip658Value, Receipt, ReceiptWithBloom};
 pub use state::{AccountDiff, Missing, StateDiff, StateError, StateReader};
 pub use tx::{PooledTx, RecoveredTx, Tx, TxType};

@@ -335,7 +335,7 @@ impl Model {
 fn receipt(gas: u64) -> Receipt {
     Receipt {
         tx_type: TxType::Legacy,
-        success: gas.is_multiple_of(3),
+        status: gas.is_multiple_of(3).into(),
         cumulative_gas_used: gas,
         logs: vec![],
     }

@@ -162,7 +162,7 @@ impl ReceiptBuilder for Receipts {
     fn build_receipt<E: alloy_evm::Evm>(&self, ctx: ReceiptBuilderCtx<'_, TxType, E>) -> Receipt {
         Receipt {
             tx_type: ctx.tx_type,
-            success: ctx.result.is_success(),
+            status: ctx.result.is_success().into(),
             cumulative_gas_used: ctx.cumulative_gas_used,
             logs: ctx.result.into_logs(),
         }

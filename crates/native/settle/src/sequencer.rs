@@ -323,7 +323,7 @@ fn failed_claims(made: &Made, own: &[Tx], claims: &[(Message, Path)]) -> Vec<u64
     let receipts = &made.prepared.receipts;
     let failed = |tx: &Tx| {
         let at = included.iter().position(|other| other.hash() == tx.hash());
-        at.and_then(|at| receipts.get(at)).is_some_and(|receipt| !receipt.success)
+        at.and_then(|at| receipts.get(at)).is_some_and(|receipt| !receipt.success())
     };
     // The claims are the last ones of what we send.
     let txs = own.iter().skip(own.len().saturating_sub(claims.len()));

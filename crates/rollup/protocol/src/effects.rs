@@ -164,7 +164,7 @@ mod tests {
                 Log { address: MESSENGER, data: event.encode_log_data() }
             })
             .collect();
-        Receipt { tx_type: TxType::Legacy, success: true, cumulative_gas_used: 0, logs }
+        Receipt { tx_type: TxType::Legacy, status: true.into(), cumulative_gas_used: 0, logs }
     }
 
     #[test]

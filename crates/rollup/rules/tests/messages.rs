@@ -47,7 +47,7 @@ fn contract(code: Bytes) -> (Address, GenesisAccount) {
 #[track_caller]
 fn outcome(block: &TestBlock) -> (bool, u64) {
     let [receipt] = block.receipts.as_slice() else { panic!("one transaction") };
-    (receipt.success, receipt.cumulative_gas_used)
+    (receipt.success(), receipt.cumulative_gas_used)
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn messages_and_transactions_share_a_block() {
         tx.value = U256::from(3);
     });
     let block = rollup.build([deposit(0, sender.address(), 50), transfer]);
-    assert!(block.receipts.iter().all(|receipt| receipt.success));
+    assert!(block.receipts.iter().all(|receipt| receipt.success()));
     assert_eq!(rollup.nonce(sender.address()), 1);
     assert_eq!(rollup.balance(RECIPIENT), U256::from(3));
     let fees = FUNDS + U256::from(47) - rollup.balance(sender.address());

@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     fn receipt(logs: Vec<Log>) -> Receipt {
-        Receipt { tx_type: TxType::Eip1559, success: true, cumulative_gas_used: 21_000, logs }
+        Receipt { tx_type: TxType::Eip1559, status: true.into(), cumulative_gas_used: 21_000, logs }
     }
 
     fn log(index: u64) -> Log {

@@ -4,13 +4,13 @@ use alloy_eips::BlockId;
 use alloy_primitives::B256;
 use alloy_rpc_types_eth::{Log, TransactionReceipt};
 use ethrex_types::{
-    ChainSpec, Receipt, RecoveredBlock, TxType,
-    alloy_consensus::{EthereumReceipt, ReceiptWithBloom, Transaction, TxReceipt},
+    ChainSpec, Receipt, RecoveredBlock,
+    alloy_consensus::{ReceiptWithBloom, Transaction, TxReceipt},
 };
 
 use crate::{Args, Context, RpcError};
 
-pub(crate) type RpcReceipt = TransactionReceipt<ReceiptWithBloom<EthereumReceipt<TxType, Log>>>;
+pub(crate) type RpcReceipt = TransactionReceipt<ReceiptWithBloom<Receipt<Log>>>;
 
 pub(super) fn get_receipt(
     context: &Context,

@@ -133,7 +133,7 @@ fn what_the_block_makes_does_not_count() {
     let mut builder = BlockBuilder::open(&context, &Ethereum, &world.state).unwrap();
     let init = writes(0, 8);
     builder.push(tx(0, None, 3_000_000, 0, &init), ALICE).unwrap();
-    assert!(builder.receipts()[0].success);
+    assert!(builder.receipts()[0].success());
     // Sender, the new account and the beneficiary: its slots cannot have been there before.
     assert_eq!(builder.touched(), Touched { items: 3, code_bytes: 0 });
 }

@@ -53,7 +53,7 @@ fn building_and_executing_agree() {
         assert_eq!(executed.accesses, built.accesses);
         assert_eq!(executed.burned_fees, built.burned_fees);
         assert_eq!(
-            built.receipts.iter().map(|receipt| receipt.success).collect::<Vec<_>>(),
+            built.receipts.iter().map(|receipt| receipt.success()).collect::<Vec<_>>(),
             [true, true, false, true, true, true]
         );
     }

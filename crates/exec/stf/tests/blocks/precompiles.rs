@@ -144,7 +144,7 @@ fn noted(chain: &Chain, fork: Fork, kind: u8, value: u8) -> ([u64; 3], u64) {
     world.deploy(CONTRACT, calls_and_notes(kind, value));
     world.state.accounts.get_mut(&CONTRACT).unwrap().balance = U256::from(10);
     let built = world.build(chain, [call(0)]);
-    assert!(built.receipts[0].success);
+    assert!(built.receipts[0].success());
     world.judge(chain, &built).unwrap();
     let storage = &built.diff.accounts[&CONTRACT].storage;
     let slot = |slot| storage.get(&B256::with_last_byte(slot)).map_or(0, |value| value.to());
@@ -169,7 +169,7 @@ fn a_transaction_can_call_it_directly() {
         let gas = |does| {
             let chain = Chain::new(does);
             let built = world.build(&chain, [tx(0, Some(PROBE), 200_000, 0, &[])]);
-            (built.receipts[0].success, built.receipts[0].cumulative_gas_used)
+            (built.receipts[0].success(), built.receipts[0].cumulative_gas_used)
         };
         let (success, used) = gas(Does::Return);
         assert!(success && used < 200_000 && used > CHARGE);
@@ -334,7 +334,7 @@ fn what_a_revert_undid_and_what_failed_was_charged_too() {
     world.deploy(CONTRACT, reverting);
     let charged = |does| {
         let built = world.build(&Chain::new(does), [call(0)]);
-        assert!(!built.receipts[0].success);
+        assert!(!built.receipts[0].success());
         world.judge(&Chain::new(does), &built).unwrap().precompile_gas_used
     };
     assert_eq!(charged(Does::Return), CHARGE);

@@ -33,7 +33,7 @@ fn on_l1(input: &[u8], value: u64) -> (TestChain, TestBlock, Seen) {
     let block = l1.make_with(&rules, &attributes, &[tx]).unwrap();
     let verified = verify(l1.spec(), &l1_rules(l1.spec()), &block.input, &VerifyOptions::default());
     let verified = verified.unwrap();
-    assert!(verified.validated.receipts[0].success);
+    assert!(verified.validated.receipts[0].success());
     assert_eq!(slot(&l1, CALLER, 0), U256::ONE, "the caller goes on");
     let seen = Seen {
         success: slot(&l1, CALLER, 1) == U256::from(2),

@@ -74,7 +74,7 @@ fn run(requests: impl IntoIterator<Item = TxRequest>) -> BuiltBlock {
 }
 
 fn succeeded(receipts: &[Receipt]) -> Vec<bool> {
-    receipts.iter().map(|receipt| receipt.success).collect()
+    receipts.iter().map(|receipt| receipt.success()).collect()
 }
 
 fn code_at(block: &BuiltBlock, address: Address) -> Bytes {

@@ -436,6 +436,11 @@ impl StateReader for Flat {
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StateError> {
         Ok(self.hashes.get(&number).copied())
     }
+
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        let mut slots = self.slots.iter();
+        Ok(slots.any(|((owner, _), value)| *owner == address && !value.is_zero()))
+    }
 }
 
 #[cfg(test)]

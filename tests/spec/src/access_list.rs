@@ -259,6 +259,7 @@ fn execute(
     let header = Header { slot_number: Some(0), ..block.sealed().header().clone() };
     let context = BlockContext {
         header: &header,
+        ommers: &[],
         withdrawals: block.sealed().body().withdrawals.as_ref().map(|list| list.as_slice()),
     };
     let state = ledger.state();

@@ -22,6 +22,7 @@ pub type Fixtures = BTreeMap<String, Fixture>;
 pub struct Fixture {
     /// The fork, or the transition between two.
     pub network: String,
+    #[serde(default)]
     config: Config,
     #[serde(rename = "genesisRLP")]
     genesis_rlp: Bytes,
@@ -30,20 +31,58 @@ pub struct Fixture {
     blocks: Vec<FixtureBlock>,
 }
 
+/// What a test says of its chain, beside the fork. Older tests say nothing.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Config {
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Config {
     chainid: U64,
-    #[serde(default)]
     blob_schedule: BTreeMap<String, Blobs>,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self { chainid: U64::ONE, blob_schedule: BTreeMap::new() }
+    }
+}
+
+impl Config {
+    /// The chain at a fork, or through a transition.
+    pub(crate) fn chain(&self, network: &str) -> Result<ChainSpec, forks::ForkError> {
+        forks::fixture(network, self.chainid.to(), &self.blob_schedule)
+    }
+}
+
+/// An account of the state before a test.
 #[derive(Debug, Deserialize)]
-struct Account {
+pub(crate) struct Account {
     nonce: U64,
     balance: U256,
     code: Bytes,
     storage: BTreeMap<U256, U256>,
+}
+
+impl Account {
+    /// It without its storage.
+    pub(crate) fn info(&self) -> AccountInfo {
+        let code_hash = keccak256(&self.code);
+        AccountInfo { nonce: self.nonce.to(), balance: self.balance, code_hash }
+    }
+}
+
+/// The state of these accounts, as changes to the empty state.
+pub(crate) fn state_of(accounts: &BTreeMap<Address, Account>) -> StateDiff {
+    let mut state = StateDiff::default();
+    for (address, account) in accounts {
+        let info = account.info();
+        if !account.code.is_empty() {
+            state.codes.insert(info.code_hash, account.code.clone());
+        }
+        let storage = account.storage.iter().filter(|(_, value)| !value.is_zero());
+        let storage = storage.map(|(slot, value)| (B256::from(*slot), *value)).collect();
+        let diff = AccountDiff { info: Some(info), wiped: false, storage };
+        state.accounts.insert(*address, diff);
+    }
+    state
 }
 
 /// One block of a test.
@@ -164,7 +203,7 @@ impl Fixture {
 
     /// The chain of this test, on its network or another.
     pub(crate) fn chain(&self, network: &str) -> Result<ChainSpec, forks::ForkError> {
-        forks::fixture(network, self.config.chainid.to(), &self.config.blob_schedule)
+        self.config.chain(network)
     }
 
     /// The chain with another id, with the same schedule.
@@ -194,30 +233,16 @@ impl Fixture {
 
     /// The state before the first block.
     pub(crate) fn state(&self) -> StateDiff {
-        let mut state = StateDiff::default();
-        for (address, account) in &self.pre {
-            let code_hash = keccak256(&account.code);
-            if !account.code.is_empty() {
-                state.codes.insert(code_hash, account.code.clone());
-            }
-            let info =
-                AccountInfo { nonce: account.nonce.to(), balance: account.balance, code_hash };
-            let storage = account.storage.iter().filter(|(_, value)| !value.is_zero());
-            let storage = storage.map(|(slot, value)| (B256::from(*slot), *value)).collect();
-            state
-                .accounts
-                .insert(*address, AccountDiff { info: Some(info), wiped: false, storage });
-        }
-        state
+        state_of(&self.pre)
     }
 }
 
 fn run_block(ledger: &mut Ledger, index: usize, block: &FixtureBlock) -> Result<(), Unmet> {
-    let parent = ledger.head().clone();
     let outcome = ledger.import(&block.rlp);
     match (outcome, &block.expect_exception) {
-        (Ok(imported), None) => real::revalidate(ledger, &parent, &imported)
-            .map_err(|why| Unmet::Stateless { index, why }),
+        (Ok(imported), None) => {
+            real::revalidate(ledger, &imported).map_err(|why| Unmet::Stateless { index, why })
+        }
         (Err(why), None) => Err(Unmet::Refused { index, why: Box::new(why) }),
         (Ok(_), Some(expected)) => Err(Unmet::Accepted { index, expected: expected.clone() }),
         (Err(why), Some(expected)) if !is_for(&why, expected) => {

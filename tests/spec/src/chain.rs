@@ -64,11 +64,9 @@ pub fn import(genesis: &Path, chain: &Path, expected: u64) -> Result<Ledger, Stu
     while !left.is_empty() {
         let block = first_item(left).map_err(Stuck::Encoding)?;
         let head = ledger.head().number;
-        let parent = ledger.head().clone();
         let imported =
             ledger.import(block).map_err(|why| Stuck::Refused { head, why: Box::new(why) })?;
-        real::revalidate(&ledger, &parent, &imported)
-            .map_err(|why| Stuck::Stateless { head, why })?;
+        real::revalidate(&ledger, &imported).map_err(|why| Stuck::Stateless { head, why })?;
         left = &left[block.len()..];
     }
     let head = ledger.head().number;

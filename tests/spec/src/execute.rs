@@ -299,8 +299,7 @@ impl Rollup {
 
     /// Headers from this height to the head.
     fn headers(&self, oldest: u64) -> Vec<Header> {
-        let headers = self.ledger.headers().iter();
-        headers.filter(|header| header.number >= oldest).cloned().collect()
+        self.ledger.headers(oldest, self.ledger.head())
     }
 
     fn call(

@@ -9,8 +9,25 @@ use serde_json::{Value, json};
 
 /// Where all test networks and mainnet take deposits (EIP-6110).
 pub(crate) const DEPOSIT_CONTRACT: Address = address!("00000000219ab540356cbb839cbe05303d7705fa");
-/// When the fork of a `…AtTime15k` network happens.
-const TRANSITION_TIME: u64 = 15_000;
+/// Forks by block with the keys that schedule them in a genesis file, oldest first, named as fixtures name them.
+const BLOCKS: [(&str, &[&str]); 14] = [
+    ("Frontier", &[]),
+    ("Homestead", &["homesteadBlock"]),
+    ("Dao", &["daoForkBlock"]),
+    ("EIP150", &["eip150Block"]),
+    ("EIP158", &["eip155Block", "eip158Block"]),
+    ("Byzantium", &["byzantiumBlock"]),
+    ("Constantinople", &["constantinopleBlock"]),
+    ("ConstantinopleFix", &["petersburgBlock"]),
+    ("Istanbul", &["istanbulBlock"]),
+    ("MuirGlacier", &["muirGlacierBlock"]),
+    ("Berlin", &["berlinBlock"]),
+    ("London", &["londonBlock"]),
+    ("ArrowGlacier", &["arrowGlacierBlock"]),
+    ("GrayGlacier", &["grayGlacierBlock"]),
+];
+/// A block that no chain here reaches.
+const NEVER: u64 = 1 << 40;
 
 /// Timestamp forks with the key that schedules them in a genesis file, oldest first.
 const TIMED: [(&str, &str); 7] = [
@@ -35,7 +52,7 @@ pub struct Blobs {
 /// A network that this runner has no schedule for, or a schedule that makes no chain.
 #[derive(Debug, thiserror::Error)]
 pub enum ForkError {
-    /// The network is not one of the post-merge forks.
+    /// The network is not one we know.
     #[error("unknown network")]
     Unknown,
     /// The schedule is not a genesis configuration.
@@ -46,22 +63,21 @@ pub enum ForkError {
     Genesis(#[from] ethrex_types::chain_spec::GenesisError),
 }
 
-/// The chain of a fixture: every fork up to the named one from the start, or a transition at 15,000 s.
+/// The chain of a fixture: every fork up to the named one from the start, or a transition at a block, a time, or a total
+/// difficulty (`…At5`, `…AtTime15k`, `…AtDiffC0000`).
 pub fn fixture(
     network: &str,
     chain_id: u64,
     schedule: &BTreeMap<String, Blobs>,
 ) -> Result<ChainSpec, ForkError> {
-    let (before, at_15k) = match network.split_once("To") {
-        Some((before, after)) => {
-            (before, Some(after.strip_suffix("AtTime15k").ok_or(ForkError::Unknown)?))
-        }
-        None => (network, None),
+    let transition = network.split_once("At").and_then(|(forks, at)| {
+        let (before, after) = forks.split_once("To")?;
+        Some((before, after, at))
+    });
+    let mut config = match transition {
+        Some((before, after, at)) => transition_config(chain_id, before, after, at)?,
+        None => config(chain_id, network)?,
     };
-    let mut config = config(chain_id, before)?;
-    if let Some(fork) = at_15k {
-        config[key(fork)?] = json!(TRANSITION_TIME);
-    }
     let schedule = schedule.iter().map(|(fork, blobs)| {
         let blobs = json!({
             "target": blobs.target.to::<u64>(),
@@ -72,6 +88,35 @@ pub fn fixture(
     });
     config["blobSchedule"] = Value::Object(schedule.collect());
     chain(&config)
+}
+
+fn transition_config(
+    chain_id: u64,
+    before: &str,
+    after: &str,
+    at: &str,
+) -> Result<Value, ForkError> {
+    let mut config = config(chain_id, before)?;
+    if let Some(time) = at.strip_prefix("Time") {
+        let seconds = time.strip_suffix('k').and_then(|thousands| thousands.parse::<u64>().ok());
+        let seconds = seconds.ok_or(ForkError::Unknown)?.saturating_mul(1_000);
+        config[key(after)?] = json!(seconds);
+    } else if let Some(total) = at.strip_prefix("Diff") {
+        let total = u64::from_str_radix(total, 16).map_err(|_| ForkError::Unknown)?;
+        config["terminalTotalDifficulty"] = json!(total);
+    } else {
+        let block: u64 = at.parse().map_err(|_| ForkError::Unknown)?;
+        let place = |name| BLOCKS.iter().position(|(known, _)| *known == name);
+        let (before, after) = (place(before), place(after));
+        let (before, after) = before.zip(after).ok_or(ForkError::Unknown)?;
+        for key in BLOCKS[before + 1..=after].iter().flat_map(|(_, keys)| *keys) {
+            // The forks between the two may lie on the way.
+            if BLOCKS[after].1.contains(key) || *key != "daoForkBlock" {
+                config[*key] = json!(block);
+            }
+        }
+    }
+    Ok(config)
 }
 
 /// A public network at one fork; mainnet's blob parameters hold on the test networks too.
@@ -91,12 +136,25 @@ pub fn public(chain_id: u64, fork: &str) -> Result<ChainSpec, ForkError> {
 fn config(chain_id: u64, fork: &str) -> Result<Value, ForkError> {
     let mut config = json!({
         "chainId": chain_id,
-        "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0, "eip158Block": 0, "byzantiumBlock": 0,
-        "constantinopleBlock": 0, "petersburgBlock": 0, "istanbulBlock": 0, "berlinBlock": 0, "londonBlock": 0,
-        "mergeNetsplitBlock": 0, "terminalTotalDifficulty": 0, "terminalTotalDifficultyPassed": true,
+        "daoForkSupport": true,
         "depositContractAddress": DEPOSIT_CONTRACT,
     });
-    if fork == "Paris" {
+    let last = BLOCKS.iter().position(|(name, _)| *name == fork);
+    for (name, keys) in &BLOCKS[..=last.unwrap_or(BLOCKS.len() - 1)] {
+        for key in keys.iter().filter(|_| *name != "Dao") {
+            config[*key] = json!(0);
+        }
+    }
+    if last.is_some() {
+        if fork == "Constantinople" {
+            // Left out, it would come with Constantinople.
+            config["petersburgBlock"] = json!(NEVER);
+        }
+        return Ok(config);
+    }
+    config["terminalTotalDifficulty"] = json!(0);
+    config["terminalTotalDifficultyPassed"] = json!(true);
+    if matches!(fork, "Paris" | "Merge") {
         return Ok(config);
     }
     let last = TIMED.iter().position(|(name, _)| *name == fork).ok_or(ForkError::Unknown)?;
@@ -117,6 +175,7 @@ fn chain(config: &Value) -> Result<ChainSpec, ForkError> {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::U256;
     use ethrex_types::Fork;
 
     use super::*;
@@ -144,8 +203,24 @@ mod tests {
     }
 
     #[test]
+    fn a_fork_by_block_happens_at_its_block() {
+        let at = |network: &str, number| {
+            fixture(network, 1, &BTreeMap::new()).unwrap().fork_at(number, 0)
+        };
+        assert_eq!(at("HomesteadToEIP150At5", 4), Fork::Homestead);
+        assert_eq!(at("HomesteadToEIP150At5", 5), Fork::Tangerine);
+        assert_eq!(at("ByzantiumToConstantinopleFixAt5", 5), Fork::Petersburg);
+        assert_eq!(at("Constantinople", 5), Fork::Constantinople);
+        assert_eq!(at("Frontier", 5), Fork::Frontier);
+        let dao = fixture("HomesteadToDaoAt5", 1, &BTreeMap::new()).unwrap();
+        assert_eq!(dao.dao_fork(), Some((5, true)));
+        let merge = fixture("ArrowGlacierToParisAtDiffC0000", 1, &BTreeMap::new()).unwrap();
+        assert_eq!(merge.terminal_total_difficulty(), Some(U256::from(0xc0000)));
+    }
+
+    #[test]
     fn another_network_is_refused() {
-        for network in ["Berlin", "Bogota", "PragueToOsakaAtTime5k", ""] {
+        for network in ["Bogota", "PragueToOsakaAtTime5", "BerlinToBogotaAt5", ""] {
             assert!(
                 matches!(fixture(network, 1, &BTreeMap::new()), Err(ForkError::Unknown)),
                 "{network}"

@@ -12,10 +12,24 @@ pub enum Kind {
     Blockchain,
     /// A long chain over a genesis file.
     Chain,
+    /// Difficulties under proof of work.
+    Difficulty,
+    /// Archives of the first blocks of public networks.
+    Era,
     /// What fixtures do, in blocks of a native rollup.
     Execute,
+    /// Blocks of mainnet with the part of the state that they touch.
+    Prestate,
     /// Blocks of public networks with an execution witness.
     Real,
+    /// Encodings of RLP.
+    Rlp,
+    /// Fixtures with one transaction on a state.
+    State,
+    /// Transactions by themselves, valid or not.
+    Transaction,
+    /// Roots of tries.
+    Trie,
 }
 
 impl fmt::Display for Kind {
@@ -24,8 +38,15 @@ impl fmt::Display for Kind {
             Self::AccessList => "access-list",
             Self::Blockchain => "blockchain",
             Self::Chain => "chain",
+            Self::Difficulty => "difficulty",
+            Self::Era => "era",
             Self::Execute => "execute",
+            Self::Prestate => "prestate",
             Self::Real => "real",
+            Self::Rlp => "rlp",
+            Self::State => "state",
+            Self::Transaction => "transaction",
+            Self::Trie => "trie",
         })
     }
 }

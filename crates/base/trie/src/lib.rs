@@ -3,6 +3,7 @@
 mod commit;
 mod node;
 mod proof;
+mod running;
 mod source;
 mod state;
 mod trie;
@@ -12,6 +13,7 @@ pub use commit::NodeChanges;
 pub use node::is_canonical_node;
 pub use nybbles::Nibbles;
 pub use proof::{ProofError, prove, read_value, verify_proof};
+pub use running::RunningTries;
 pub use source::{HashedNodes, NodeSource, Recorder, first_not_canonical, hash_all};
 pub use state::{
     Reads, StateTries, StateUpdate, StorageChanges, TrieUpdates, read_account, read_slot,

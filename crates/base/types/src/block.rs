@@ -3,7 +3,7 @@
 use alloy_consensus::{crypto::RecoveryError, transaction::SignerRecoverable};
 use alloy_primitives::{Address, B256};
 
-use crate::Tx;
+use crate::{Fork, Tx};
 
 pub use alloy_consensus::Header;
 
@@ -102,6 +102,28 @@ impl RecoveredBlock {
             .enumerate()
             .map(|(index, sender)| sender.map_err(|_| InvalidSignature { index }))
             .collect::<Result<_, _>>()?;
+        Ok(Self { block, senders })
+    }
+
+    /// Recovers every sender by the rules of a fork: before Homestead S may be high (EIP-2), and before Spurious Dragon no
+    /// signature is for one chain alone (EIP-155).
+    ///
+    /// # Errors
+    /// The first signature that is wrong.
+    pub fn recover_at(fork: Fork, block: SealedBlock) -> Result<Self, InvalidSignature> {
+        if fork >= Fork::SpuriousDragon {
+            return Self::recover(block);
+        }
+        let sender = |(index, tx): (usize, &Tx)| {
+            let recovered = match tx {
+                Tx::Legacy(tx) if tx.tx().chain_id.is_some() => Err(RecoveryError::new()),
+                tx if fork < Fork::Homestead => tx.recover_signer_unchecked(),
+                tx => tx.recover_signer(),
+            };
+            recovered.map_err(|_| InvalidSignature { index })
+        };
+        let transactions = block.body().transactions.iter();
+        let senders = transactions.enumerate().map(sender).collect::<Result<_, _>>()?;
         Ok(Self { block, senders })
     }
 

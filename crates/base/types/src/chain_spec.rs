@@ -1,18 +1,19 @@
 //! Which rules hold at which height and time: the fork schedule of one chain.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, constants::EMPTY_WITHDRAWALS};
 use alloy_eips::{
     eip1559::INITIAL_BASE_FEE, eip7685::EMPTY_REQUESTS_HASH, eip7892::BlobScheduleBlobParams,
     eip7928::constants::EMPTY_BLOCK_ACCESS_LIST_HASH,
 };
-use alloy_genesis::Genesis;
+use alloy_genesis::{ChainConfig, Genesis};
 use alloy_hardforks::{EthereumHardforks, ForkCondition};
 use alloy_primitives::{Address, B256, U256, keccak256};
 
 use crate::{AccountDiff, AccountInfo, Header, StateDiff};
 
+pub use alloy_eip2124::{ForkHash, ForkId};
 pub use alloy_eips::eip7840::BlobParams;
 /// A hard fork of Ethereum, oldest first.
 pub use alloy_hardforks::EthereumHardfork as Fork;
@@ -43,6 +44,9 @@ pub enum GenesisError {
     /// The chain id is zero.
     #[error("genesis config: chainId must not be 0")]
     NoChainId,
+    /// The two halves of Spurious Dragon are scheduled apart, as on no chain they are.
+    #[error("genesis config: eip155Block and eip158Block differ")]
+    SpuriousDragon,
     /// The blob parameters from a fork on are such that no blob fee can be computed.
     #[error(
         "genesis config: blobSchedule from {0:?} on: want 1 <= max <= {MAX_BLOBS}, target <= max, baseFeeUpdateFraction >= 1"
@@ -67,6 +71,22 @@ const TIMED: [Fork; 10] = [
     Fork::Amsterdam,
 ];
 
+/// The forks activated by block number, in order.
+const BY_BLOCK: [Fork; 12] = [
+    Fork::Homestead,
+    Fork::Tangerine,
+    Fork::SpuriousDragon,
+    Fork::Byzantium,
+    Fork::Constantinople,
+    Fork::Petersburg,
+    Fork::Istanbul,
+    Fork::MuirGlacier,
+    Fork::Berlin,
+    Fork::London,
+    Fork::ArrowGlacier,
+    Fork::GrayGlacier,
+];
+
 impl ChainSpec {
     /// Checks a genesis file and makes it a chain.
     ///
@@ -84,6 +104,13 @@ impl ChainSpec {
             (Fork::Prague, Fork::Osaka),
             (Fork::Osaka, Fork::Amsterdam),
         ];
+        if let (Some(replay), Some(clearing)) =
+            (spec.config().eip155_block, spec.config().eip158_block)
+            && replay != clearing
+        {
+            return Err(GenesisError::SpuriousDragon);
+        }
+        spec.check_block_forks()?;
         for (earlier, later) in requires {
             let time = |fork| spec.ethereum_fork_activation(fork).as_timestamp();
             if time(later).is_some_and(|later| time(earlier).is_none_or(|earlier| earlier > later))
@@ -101,6 +128,24 @@ impl ChainSpec {
             }
         }
         Ok(spec)
+    }
+
+    fn config(&self) -> &ChainConfig {
+        &self.inner.genesis.config
+    }
+
+    /// Forks by block number must not come before their predecessors. What a file leaves out between two others is theirs.
+    fn check_block_forks(&self) -> Result<(), GenesisError> {
+        let scheduled =
+            BY_BLOCK.into_iter().filter_map(|fork| match self.ethereum_fork_activation(fork) {
+                ForkCondition::Block(block) => Some((fork, block)),
+                _ => None,
+            });
+        let scheduled: Vec<_> = scheduled.collect();
+        match scheduled.windows(2).find(|pair| pair[0].1 > pair[1].1) {
+            Some(pair) => Err(GenesisError::ForkOrder { earlier: pair[0].0, later: pair[1].0 }),
+            None => Ok(()),
+        }
     }
 
     /// The chain id (EIP-155).
@@ -125,25 +170,85 @@ impl ChainSpec {
         {
             return fork;
         }
-        const BY_BLOCK: [Fork; 13] = [
-            Fork::Paris,
-            Fork::GrayGlacier,
-            Fork::ArrowGlacier,
-            Fork::London,
-            Fork::Berlin,
-            Fork::MuirGlacier,
-            Fork::Istanbul,
-            Fork::Petersburg,
-            Fork::Constantinople,
-            Fork::Byzantium,
-            Fork::SpuriousDragon,
-            Fork::Tangerine,
-            Fork::Homestead,
-        ];
-        BY_BLOCK
-            .into_iter()
+        let by_block = BY_BLOCK.into_iter().chain([Fork::Paris]);
+        by_block
+            .rev()
             .find(|fork| self.ethereum_fork_activation(*fork).active_at_block(number))
             .unwrap_or(Fork::Frontier)
+    }
+
+    /// Whether a block with this header is under proof of stake (EIP-3675).
+    ///
+    /// On a chain with a terminal total difficulty the header says it, by having no difficulty of its own: whether it may is for
+    /// whoever knows the difficulty before it to check.
+    #[must_use]
+    pub fn is_merged(&self, header: &Header) -> bool {
+        match self.terminal_total_difficulty() {
+            None => false,
+            Some(total) => total.is_zero() || header.difficulty.is_zero(),
+        }
+    }
+
+    /// The total difficulty with which proof of work ends; zero where it never began, `None` where it never ends.
+    #[must_use]
+    pub fn terminal_total_difficulty(&self) -> Option<U256> {
+        self.inner.genesis.config.terminal_total_difficulty
+    }
+
+    /// The block of the DAO fork, and whether this chain is the side that moves the funds (EIP-779).
+    #[must_use]
+    pub fn dao_fork(&self) -> Option<(u64, bool)> {
+        let config = &self.inner.genesis.config;
+        config.dao_fork_block.map(|block| (block, config.dao_fork_support))
+    }
+
+    /// What a node of this chain calls its rules at this height and time (EIP-2124, EIP-6122): a checksum of the genesis and the
+    /// forks so far, and the next fork that is scheduled.
+    #[must_use]
+    pub fn fork_id(&self, genesis_hash: B256, number: u64, timestamp: u64) -> ForkId {
+        let (blocks, times) = self.fork_points();
+        let mut hash = ForkHash::from(genesis_hash);
+        let points = blocks
+            .iter()
+            .map(|block| (*block, number))
+            .chain(times.iter().map(|time| (*time, timestamp)));
+        for (point, at) in points {
+            if at < point {
+                return ForkId { hash, next: point };
+            }
+            hash += point;
+        }
+        ForkId { hash, next: 0 }
+    }
+
+    /// The heights, then the times, at which rules change after the genesis; each once, in order.
+    #[must_use]
+    pub fn fork_points(&self) -> (BTreeSet<u64>, BTreeSet<u64>) {
+        let config = self.config();
+        let blocks = [
+            config.homestead_block,
+            config.dao_fork_block,
+            config.eip150_block,
+            config.eip155_block,
+            config.eip158_block,
+            config.byzantium_block,
+            config.constantinople_block,
+            config.petersburg_block,
+            config.istanbul_block,
+            config.muir_glacier_block,
+            config.berlin_block,
+            config.london_block,
+            config.arrow_glacier_block,
+            config.gray_glacier_block,
+            config.merge_netsplit_block,
+        ];
+        let since = self.genesis().timestamp;
+        let times =
+            TIMED.iter().filter_map(|fork| self.ethereum_fork_activation(*fork).as_timestamp());
+        (
+            blocks.into_iter().flatten().filter(|block| *block > 0).collect(),
+            times.filter(|time| *time > since).collect(),
+        )
     }
 
     /// Blob parameters at this time (EIP-7840, EIP-7892); `None` before Cancun.
@@ -244,10 +349,11 @@ impl EthereumHardforks for ChainSpec {
             Fork::Homestead => at_block(config.homestead_block),
             Fork::Dao => at_block(config.dao_fork_block),
             Fork::Tangerine => at_block(config.eip150_block),
-            Fork::SpuriousDragon => at_block(config.eip155_block),
+            Fork::SpuriousDragon => at_block(config.eip158_block.or(config.eip155_block)),
             Fork::Byzantium => at_block(config.byzantium_block),
             Fork::Constantinople => at_block(config.constantinople_block),
-            Fork::Petersburg => at_block(config.petersburg_block),
+            // Where a file leaves it out, Constantinople begins without EIP-1283, as geth has it.
+            Fork::Petersburg => at_block(config.petersburg_block.or(config.constantinople_block)),
             Fork::Istanbul => at_block(config.istanbul_block),
             Fork::MuirGlacier => at_block(config.muir_glacier_block),
             Fork::Berlin => at_block(config.berlin_block),
@@ -271,7 +377,7 @@ impl EthereumHardforks for ChainSpec {
 }
 
 /// The blob parameters of a configuration. Its keys are names of forks, and files spell Amsterdam's in lower case.
-fn blob_schedule(config: &alloy_genesis::ChainConfig) -> BlobScheduleBlobParams {
+fn blob_schedule(config: &ChainConfig) -> BlobScheduleBlobParams {
     let Some(params) = config.blob_schedule.get("amsterdam") else {
         return config.blob_schedule_blob_params();
     };
@@ -287,25 +393,35 @@ fn is_usable(params: &BlobParams) -> bool {
         && params.update_fraction > 0
 }
 
-/// The merge: by block where the config names one, from the start where the terminal difficulty is zero.
-fn paris(config: &alloy_genesis::ChainConfig) -> ForkCondition {
+/// The merge: from the start where the terminal difficulty is zero, where it happened on a public network, or by block where
+/// the config names one; else no one knows the height beforehand.
+fn paris(config: &ChainConfig) -> ForkCondition {
     let Some(total_difficulty) = config.terminal_total_difficulty else {
         return ForkCondition::Never;
     };
-    let block = match config.merge_netsplit_block {
-        Some(block) => Some(block),
-        None if total_difficulty.is_zero() => Some(0),
-        None => None,
+    let happened = MERGED.iter().find(|(chain_id, terminal, _)| {
+        *chain_id == config.chain_id && *terminal == total_difficulty
+    });
+    let block = match (happened, config.merge_netsplit_block) {
+        _ if total_difficulty.is_zero() => Some(0),
+        (Some((_, _, block)), _) => Some(*block),
+        (None, netsplit) => netsplit,
     };
     match block {
         Some(block) => ForkCondition::TTD {
             activation_block_number: block,
-            fork_block: Some(block),
+            fork_block: config.merge_netsplit_block,
             total_difficulty,
         },
         None => ForkCondition::Never,
     }
 }
+
+/// Public networks that began under proof of work: chain id, terminal total difficulty, and the first block without it.
+const MERGED: [(u64, U256, u64); 2] = [
+    (1, U256::from_limbs([0xd808_a128_d738_0000, 0xc70, 0, 0]), 15_537_394),
+    (11_155_111, U256::from_limbs([17_000_000_000_000_000, 0, 0, 0]), 1_450_409),
+];
 
 #[cfg(test)]
 mod tests {

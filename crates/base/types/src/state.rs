@@ -18,6 +18,23 @@ pub trait StateReader: Send + Sync {
     fn code(&self, hash: B256) -> Result<Option<Bytes>, StateError>;
     /// The hash of the ancestor block with this number, for `BLOCKHASH`.
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StateError>;
+    /// Whether the account at `address` has any storage: then nothing may be created there (EIP-7610).
+    fn has_storage(&self, address: Address) -> Result<bool, StateError>;
+    /// Follows the root from this state on, change by change; `None` where the reader cannot compute roots.
+    ///
+    /// Only blocks from before Byzantium ask for it: their receipts name the root after each transaction.
+    fn running_root(&self) -> Option<Box<dyn RunningRoot + '_>> {
+        None
+    }
+}
+
+/// A state root that is kept up with changes made one after the other.
+pub trait RunningRoot {
+    /// Applies what changed since the last call, and gives the root now.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    fn apply(&mut self, diff: &StateDiff) -> Result<B256, StateError>;
 }
 
 /// Why a read of state could not be answered.
@@ -29,6 +46,9 @@ pub enum StateError {
     /// A node in a witness or a database is not a trie node.
     #[error("trie node {0} is malformed")]
     Malformed(B256),
+    /// A block needs the root after each of its transactions, and the state that it runs on cannot compute roots.
+    #[error("no state root can be computed on this state")]
+    NoRoot,
     /// The database failed.
     #[error("read state")]
     Backend(#[source] Arc<dyn Error + Send + Sync>),
@@ -49,6 +69,9 @@ pub enum Missing {
     /// The path to an account.
     #[error("account {0}")]
     Account(Address),
+    /// The ommers of ancestors, by which those of a block are judged.
+    #[error("ommers of ancestors")]
+    Ommers,
 }
 
 /// What one block (or the genesis) changes in the state, ordered by address and slot.

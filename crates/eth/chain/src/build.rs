@@ -37,6 +37,9 @@ pub struct Stored {
 /// Why no block was built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// The next block is one under proof of work, which nobody builds here.
+    #[error("the block after {0} is before the merge, and only blocks after it are built")]
+    NotMerged(alloy_primitives::B256),
     /// The parent's state is not at hand.
     #[error("state after block {0} is not available")]
     NoState(alloy_primitives::B256),
@@ -75,7 +78,7 @@ impl Chain {
     /// Nothing is stored. CPU-bound: async callers run it on a blocking thread.
     ///
     /// # Errors
-    /// Only faults, and a chain whose system contracts are broken.
+    /// Only faults, a chain whose system contracts are broken, and one whose next block is under proof of work.
     pub fn build(
         &self,
         parent: &SealedHeader,
@@ -83,6 +86,9 @@ impl Chain {
         fill: impl FnOnce(&mut BlockBuilder<'_>) -> Result<(), StateError>,
     ) -> Result<Prepared, BuildError> {
         let start = Instant::now();
+        if !self.is_built_on(parent).map_err(BuildError::Storage)? {
+            return Err(BuildError::NotMerged(parent.hash()));
+        }
         let state = self
             .storage()
             .state_at(parent.hash())

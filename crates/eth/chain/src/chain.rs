@@ -10,7 +10,7 @@ use ethrex_types::{ChainSpec, SealedHeader, StateError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{Prepared, Stored, metrics};
+use crate::{Prepared, Stored, metrics, work::Totals};
 
 /// The published head.
 pub type Head = SealedHeader;
@@ -29,6 +29,8 @@ struct Inner {
     head: watch::Sender<Head>,
     /// Whether blocks are stored with their witness.
     witnesses: Witnesses,
+    /// Before the merge, the difficulty of the chain up to the last blocks.
+    totals: Mutex<Totals>,
     /// Serialises writers: blocks are stored and the head moves one at a time.
     writer: Mutex<()>,
 }
@@ -110,7 +112,8 @@ impl Chain {
         let head = storage.header(at.hash)?.ok_or(ChainError::UnknownBlock(at.hash))?;
         metrics::head(head.number);
         let (head, _) = watch::channel(head);
-        let inner = Inner { spec, rules, storage, head, witnesses, writer: Mutex::new(()) };
+        let (totals, writer) = (Mutex::default(), Mutex::new(()));
+        let inner = Inner { spec, rules, storage, head, witnesses, totals, writer };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -130,6 +133,10 @@ impl Chain {
     #[must_use]
     pub fn storage(&self) -> &Storage {
         &self.inner.storage
+    }
+
+    pub(crate) fn totals(&self) -> &Mutex<Totals> {
+        &self.inner.totals
     }
 
     pub(crate) fn witnesses(&self) -> Witnesses {

@@ -78,7 +78,12 @@ impl Chain {
         if let Err(why) = check_body(self.spec(), block.block()) {
             return invalid(why);
         }
-        let block = match RecoveredBlock::recover(block) {
+        let work = self.check_work(block.block(), &parent).map_err(ImportError::Storage)?;
+        if let Err(why) = work {
+            return invalid(why);
+        }
+        let fork = self.spec().fork_at(block.number(), block.header().timestamp);
+        let block = match RecoveredBlock::recover_at(fork, block) {
             Ok(block) => block,
             Err(bad) => return invalid(InvalidBlock::Signature(bad.index)),
         };

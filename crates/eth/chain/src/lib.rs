@@ -6,6 +6,7 @@ mod import;
 mod metrics;
 mod replay;
 mod witness;
+mod work;
 
 pub use build::{BuildError, Prepared, Stored};
 pub use chain::{Chain, ChainError, Head, KEPT_WITNESSES};

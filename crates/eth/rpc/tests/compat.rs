@@ -94,7 +94,8 @@ fn open(dir: &Path) -> Methods {
 /// Executes a block without comparing its receipts root: before Byzantium a receipt held a state root, which no longer exists here.
 fn run(spec: &ChainSpec, rules: &dyn Rules, block: &RecoveredBlock, state: &StateView) -> Closed {
     let withdrawals = block.sealed().body().withdrawals.as_ref().map(|list| list.as_slice());
-    let context = BlockContext { header: block.sealed().header(), withdrawals };
+    let ommers = &block.sealed().body().ommers;
+    let context = BlockContext { header: block.sealed().header(), ommers, withdrawals };
     let mut executor = BlockExecutor::open(spec, rules, &context, state).unwrap();
     for (tx, sender) in block.transactions() {
         executor.run(tx, sender).unwrap();

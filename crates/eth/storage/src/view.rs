@@ -3,8 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use ethrex_trie::{EMPTY_ROOT, Nibbles, NodeSource, prove, read_account, read_slot};
-use ethrex_types::{AccountInfo, StateError, StateReader, TrieAccount, account::KECCAK_EMPTY};
+use ethrex_trie::{EMPTY_ROOT, Nibbles, NodeSource, RunningTries, prove, read_account, read_slot};
+use ethrex_types::{
+    AccountInfo, RunningRoot, StateError, StateReader, TrieAccount, account::KECCAK_EMPTY,
+};
 
 use crate::{
     blocks::canonical_hash,
@@ -141,6 +143,15 @@ impl StateReader for StateView {
             // The base and all before it are canonical for good.
             None => Ok(canonical_hash(&*self.base, number)?),
         }
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        let account = read_account(self, self.root, address)?;
+        Ok(account.is_some_and(|account| account.storage_root != EMPTY_ROOT))
+    }
+
+    fn running_root(&self) -> Option<Box<dyn RunningRoot + '_>> {
+        Some(Box::new(RunningTries::new(self, self.root)))
     }
 }
 

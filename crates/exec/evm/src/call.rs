@@ -134,7 +134,7 @@ pub fn simulate(
 ) -> Result<CallOutcome, CallError> {
     let overridden = Overridden::new(state, overrides);
     let state: &dyn StateReader = if overrides.accounts.is_empty() { state } else { &overridden };
-    let spec = ExecutorSpec(spec.clone());
+    let spec = ExecutorSpec::new(spec, header);
     let mut env = block_env(&spec, header);
     let cfg = &mut env.cfg_env;
     cfg.disable_eip3607 = true;
@@ -147,7 +147,7 @@ pub fn simulate(
     let db = State::builder().with_database(reader).build();
     let meter = Meter::default();
     let mut evm = RulesEvm::new(db, env, rules, &meter, &stop, NoOpInspector {}, false);
-    let result = match evm.transact_raw(tx_env(spec.0.chain_id(), call)) {
+    let result = match evm.transact_raw(tx_env(spec.chain.chain_id(), call)) {
         Ok(result) => result.result,
         Err(error) => {
             if let Some(fault) = stop.take_fault() {
@@ -269,5 +269,14 @@ impl StateReader for Overridden<'_> {
 
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StateError> {
         self.state.block_hash(number)
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        let Some(over) = self.of(address) else { return self.state.has_storage(address) };
+        let mut set = over.state.iter().flatten().chain(&over.state_diff);
+        if set.any(|(_, value)| !value.is_zero()) {
+            return Ok(true);
+        }
+        if over.state.is_some() { Ok(false) } else { self.state.has_storage(address) }
     }
 }

@@ -89,6 +89,11 @@ impl<'a> StateDb<'a> {
         self.stop.clone()
     }
 
+    /// Whether the account has storage (EIP-7610). It has been read before, so nothing new is read.
+    pub(crate) fn has_storage(&self, address: Address) -> Result<bool, Stopped> {
+        self.note(self.reader.has_storage(address))
+    }
+
     fn note<T>(&self, result: Result<T, StateError>) -> Result<T, Stopped> {
         result.map_err(|fault| {
             self.stop.set(Stop::Fault(fault));

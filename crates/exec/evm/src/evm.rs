@@ -5,17 +5,18 @@ use alloy_primitives::{Address, Bytes};
 use revm::{
     Context, Inspector, MainBuilder, MainContext,
     context::{
-        BlockEnv, CfgEnv, ContextSetters, ContextTr, Evm as RevmEvm, JournalTr,
+        BlockEnv, CfgEnv, ContextSetters, ContextTr, JournalTr,
         result::{EVMError, ExecResultAndState, HaltReason, ResultAndState},
     },
-    handler::{EthFrame, Handler, MainnetHandler, SystemCallTx, instructions::EthInstructions},
+    handler::{EthFrame, Handler, MainnetHandler, SystemCallTx},
     inspector::InspectorHandler,
-    interpreter::interpreter::EthInterpreter,
     precompile::{PrecompileSpecId, Precompiles},
     primitives::hardfork::SpecId,
 };
 
 use crate::{
+    constantinople,
+    frames::{Frames, HasStorage},
     handler::RulesHandler,
     precompile::{self, Meter},
     rules::TxRules,
@@ -28,17 +29,9 @@ const SYSTEM_CALL_GAS: u64 = 30_000_000;
 
 pub(crate) type EvmContext<DB> = Context<BlockEnv, TxEnv, CfgEnv, DB>;
 
-type Inner<DB, I> = RevmEvm<
-    EvmContext<DB>,
-    I,
-    EthInstructions<EthInterpreter, EvmContext<DB>>,
-    PrecompilesMap,
-    EthFrame,
->;
-
 /// revm with our handler.
 pub(crate) struct RulesEvm<'r, DB: Database, I> {
-    inner: Inner<DB, I>,
+    inner: Frames<DB, I>,
     rules: &'r dyn TxRules,
     inspect: bool,
 }
@@ -60,20 +53,22 @@ where
             PrecompileSpecId::from_spec_id(env.cfg_env.spec),
         ));
         precompile::install(&mut precompiles, rules.precompiles(), &env.block_env, meter, stop);
-        let inner = Context::mainnet()
+        let cfg = env.cfg_env.clone();
+        let mut inner = Context::mainnet()
             .with_tx(TxEnv::default())
             .with_block(env.block_env)
             .with_cfg(env.cfg_env)
             .with_db(db)
             .build_mainnet_with_inspector(inspector)
             .with_precompiles(precompiles);
-        Self { inner, rules, inspect }
+        constantinople::install(&cfg, &mut inner.instruction);
+        Self { inner: Frames(inner), rules, inspect }
     }
 }
 
 impl<DB, I> Evm for RulesEvm<'_, DB, I>
 where
-    DB: Database,
+    DB: HasStorage,
     I: Inspector<EvmContext<DB>>,
 {
     type DB = DB;
@@ -86,22 +81,22 @@ where
     type Inspector = I;
 
     fn block(&self) -> &BlockEnv {
-        &self.inner.ctx.block
+        &self.inner.0.ctx.block
     }
 
     fn cfg_env(&self) -> &CfgEnv<SpecId> {
-        &self.inner.ctx.cfg
+        &self.inner.0.ctx.cfg
     }
 
     fn chain_id(&self) -> u64 {
-        self.inner.ctx.cfg.chain_id
+        self.inner.0.ctx.cfg.chain_id
     }
 
     fn transact_raw(
         &mut self,
         tx: TxEnv,
     ) -> Result<ResultAndState<HaltReason>, EVMError<DB::Error>> {
-        self.inner.ctx.set_tx(tx);
+        self.inner.0.ctx.set_tx(tx);
         let mut handler = RulesHandler::new(self.rules);
         let result: Result<_, EVMError<DB::Error>> = if self.inspect {
             handler.inspect_run(&mut self.inner)
@@ -110,8 +105,8 @@ where
         };
         // Whatever the result, the next transaction starts clean. revm leaves an error of the outermost frame in the context
         // where paying the beneficiary fails too.
-        *self.inner.ctx.error() = Ok(());
-        let state = self.inner.ctx.journal_mut().finalize();
+        *self.inner.0.ctx.error() = Ok(());
+        let state = self.inner.0.ctx.journal_mut().finalize();
         Ok(ExecResultAndState::new(result?, state))
     }
 
@@ -122,18 +117,18 @@ where
         data: Bytes,
     ) -> Result<ResultAndState<HaltReason>, EVMError<DB::Error>> {
         let mut tx = TxEnv::new_system_tx_with_caller(caller, contract, data);
-        if !self.inner.ctx.cfg.spec.is_enabled_in(SpecId::AMSTERDAM) {
+        if !self.inner.0.ctx.cfg.spec.is_enabled_in(SpecId::AMSTERDAM) {
             tx.0.gas_limit = SYSTEM_CALL_GAS;
         }
-        self.inner.ctx.set_tx(tx);
+        self.inner.0.ctx.set_tx(tx);
         let mut handler = MainnetHandler::<_, EVMError<DB::Error>, EthFrame>::default();
         let result = handler.run_system_call(&mut self.inner);
-        let state = self.inner.ctx.journal_mut().finalize();
+        let state = self.inner.0.ctx.journal_mut().finalize();
         Ok(ExecResultAndState::new(result?, state))
     }
 
     fn finish(self) -> (DB, EvmEnv) {
-        let Context { block: block_env, cfg: cfg_env, journaled_state, .. } = self.inner.ctx;
+        let Context { block: block_env, cfg: cfg_env, journaled_state, .. } = self.inner.0.ctx;
         (journaled_state.database, EvmEnv { block_env, cfg_env })
     }
 
@@ -142,14 +137,18 @@ where
     }
 
     fn components(&self) -> (&DB, &I, &PrecompilesMap) {
-        (&self.inner.ctx.journaled_state.database, &self.inner.inspector, &self.inner.precompiles)
+        (
+            &self.inner.0.ctx.journaled_state.database,
+            &self.inner.0.inspector,
+            &self.inner.0.precompiles,
+        )
     }
 
     fn components_mut(&mut self) -> (&mut DB, &mut I, &mut PrecompilesMap) {
         (
-            &mut self.inner.ctx.journaled_state.database,
-            &mut self.inner.inspector,
-            &mut self.inner.precompiles,
+            &mut self.inner.0.ctx.journaled_state.database,
+            &mut self.inner.0.inspector,
+            &mut self.inner.0.precompiles,
         )
     }
 }

@@ -15,14 +15,14 @@ use alloy_evm::{
 };
 use alloy_primitives::{Address, Bytes, Log, U256};
 use ethrex_types::{
-    BlockAccessList, ChainSpec, Fork, Header, Receipt, StateDiff, StateError, StateReader, Tx,
-    TxType,
+    BlockAccessList, ChainSpec, Fork, Header, Receipt, RunningRoot, StateDiff, StateError,
+    StateReader, Tx, TxType,
     account::KECCAK_EMPTY,
     alloy_consensus::{Transaction as _, Typed2718 as _, transaction::Recovered},
     system,
 };
 use revm::{
-    Database as _,
+    Database as _, DatabaseCommit as _,
     context::{Cfg as _, result::InvalidTransaction},
     database::{State, bal::EvmDatabaseError, states::bundle_state::BundleRetention},
     inspector::NoOpInspector,
@@ -30,9 +30,10 @@ use revm::{
 };
 
 use crate::{
+    constantinople, dao,
     db::{AccessLimits, Accesses, StateDb, Touched},
     deposits,
-    diff::state_diff,
+    diff::{state_diff, transaction_diff},
     evm::RulesEvm,
     precompile::Meter,
     rules::{Payment, TxRules},
@@ -46,6 +47,8 @@ pub struct BlockContext<'a> {
     /// The header. Of a block being built, only what is known before execution counts: parent, beneficiary, number, gas limit,
     /// timestamp, mix hash, base fee, excess blob gas, parent beacon block root, slot number.
     pub header: &'a Header,
+    /// Ommers, which are rewarded before the merge.
+    pub ommers: &'a [Header],
     /// Withdrawals, from Shanghai on.
     pub withdrawals: Option<&'a [Withdrawal]>,
 }
@@ -175,6 +178,8 @@ type Inner<'a> =
 /// Executes one block on a state, transaction by transaction.
 pub struct BlockExecutor<'a> {
     inner: Inner<'a>,
+    /// The state root after the transactions so far, before Byzantium.
+    root: Option<Box<dyn RunningRoot + 'a>>,
     rules: &'a dyn TxRules,
     /// The newest fork active in the block.
     fork: Fork,
@@ -216,6 +221,28 @@ impl<'a> BlockExecutor<'a> {
         Self::start(spec, rules, block, state, fork, true)
     }
 
+    /// As [`Self::open`] without what opens a block, for transactions that stand in none.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn open_bare(
+        spec: &ChainSpec,
+        rules: &'a dyn TxRules,
+        block: &BlockContext<'a>,
+        state: &'a dyn StateReader,
+    ) -> Self {
+        let fork = spec.fork_at(block.header.number, block.header.timestamp);
+        Self::at(spec, rules, block, state, fork, false)
+    }
+
+    /// As [`Self::close`] without what closes a block: only what transactions changed.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn close_bare(self) -> StateDiff {
+        let mut db = self.inner.evm.finish().0;
+        db.merge_transitions(BundleRetention::PlainState);
+        state_diff(db.take_bundle(), self.fork >= Fork::SpuriousDragon)
+    }
+
     fn start(
         spec: &ChainSpec,
         rules: &'a dyn TxRules,
@@ -224,8 +251,28 @@ impl<'a> BlockExecutor<'a> {
         fork: Fork,
         list: bool,
     ) -> Result<Self, RunError<SystemCallFailed>> {
+        let mut executor = Self::at(spec, rules, block, state, fork, list);
+        let opened = executor.inner.apply_pre_execution_changes();
+        opened.map_err(|error| system_call_error(error, &executor.stop))?;
+        executor.list_items = executor.listed();
+        if dao::is_fork_block(&executor.inner.spec.chain, block.header.number) {
+            executor.move_dao_funds()?;
+        }
+        Ok(executor)
+    }
+
+    fn at(
+        spec: &ChainSpec,
+        rules: &'a dyn TxRules,
+        block: &BlockContext<'a>,
+        state: &'a dyn StateReader,
+        fork: Fork,
+        list: bool,
+    ) -> Self {
         let header = block.header;
-        let spec = ExecutorSpec(spec.clone());
+        let spec = ExecutorSpec::new(spec, header);
+        // A receipt of this age names the state root after its transaction.
+        let root = if fork < Fork::Byzantium { state.running_root() } else { None };
         let state = StateDb::new(state, header.number);
         let stop = state.stop();
         let db = State::builder()
@@ -239,16 +286,16 @@ impl<'a> BlockExecutor<'a> {
         let ctx = EthBlockExecutionCtx {
             parent_hash: header.parent_hash,
             parent_beacon_block_root: header.parent_beacon_block_root,
-            ommers: &[],
+            ommers: block.ommers,
             withdrawals: block.withdrawals.map(Cow::Borrowed),
             extra_data: Bytes::new(),
             tx_count_hint: None,
             slot_number: header.slot_number,
         };
-        let mut inner = EthBlockExecutor::new(evm, ctx, spec, Receipts);
-        inner.apply_pre_execution_changes().map_err(|error| system_call_error(error, &stop))?;
-        let mut executor = Self {
+        let inner = EthBlockExecutor::new(evm, ctx, spec, Receipts);
+        Self {
             inner,
+            root,
             rules,
             fork,
             meter,
@@ -256,9 +303,19 @@ impl<'a> BlockExecutor<'a> {
             list_items: 0,
             list_limit: None,
             stop,
-        };
-        executor.list_items = executor.listed();
-        Ok(executor)
+        }
+    }
+
+    fn move_dao_funds(&mut self) -> Result<(), RunError<SystemCallFailed>> {
+        let changes = dao::changes(self.inner.evm.db_mut()).map_err(|_| {
+            let fault = self.stop.take_fault();
+            RunError::Fault(fault.expect("an account read fails only by a read fault"))
+        })?;
+        if let Some(root) = &mut self.root {
+            root.apply(&transaction_diff(&changes)).map_err(RunError::Fault)?;
+        }
+        self.inner.evm.db_mut().commit(changes);
+        Ok(())
     }
 
     /// Limits what transactions may touch of the state before the block, from the next one on.
@@ -308,9 +365,15 @@ impl<'a> BlockExecutor<'a> {
         });
         self.meter.end(output.is_ok());
         let (output, items) = output?;
+        let root =
+            self.root.as_mut().map(|root| root.apply(&transaction_diff(&output.result.state)));
+        let root = root.transpose().map_err(RunError::Fault)?;
         self.list_items = items;
         self.inner.evm.db_mut().bump_bal_index();
         let gas = self.inner.commit_transaction(output).tx_gas_used();
+        if let (Some(root), Some(receipt)) = (root, self.inner.receipts.last_mut()) {
+            receipt.status = root.into();
+        }
         self.burned_fees += self.burned_by(tx, sender, gas);
         Ok(gas)
     }
@@ -374,7 +437,7 @@ impl<'a> BlockExecutor<'a> {
     }
 
     fn deposits_are_well_formed(&self, logs: &[Log]) -> bool {
-        let contract = self.inner.spec.0.deposit_contract();
+        let contract = self.inner.spec.chain.deposit_contract();
         self.fork < Fork::Prague
             || contract.is_none_or(|contract| deposits::are_well_formed(contract, logs))
     }
@@ -436,7 +499,7 @@ impl<'a> BlockExecutor<'a> {
             self.inner.finish().map_err(|error| system_call_error(error, &self.stop))?;
         let mut db = evm.into_db();
         db.merge_transitions(BundleRetention::PlainState);
-        let diff = state_diff(db.take_bundle());
+        let diff = state_diff(db.take_bundle(), self.fork >= Fork::SpuriousDragon);
         Ok(Closed {
             receipts: result.receipts,
             requests: result.requests,
@@ -515,6 +578,10 @@ fn internal(error: &InternalBlockExecutionError) -> BlockValidationError {
 
 /// The EVM environment of a block.
 pub(crate) fn block_env(spec: &ExecutorSpec, header: &Header) -> EvmEnv {
-    let blobs = spec.0.blob_params_at(header.timestamp);
-    EvmEnv::for_eth_block(header, spec, spec.0.chain_id(), blobs)
+    let blobs = spec.chain.blob_params_at(header.timestamp);
+    let mut env = EvmEnv::for_eth_block(header, spec, spec.chain.chain_id(), blobs);
+    if spec.chain.fork_at(header.number, header.timestamp) == Fork::Constantinople {
+        constantinople::set(&mut env.cfg_env);
+    }
+    env
 }

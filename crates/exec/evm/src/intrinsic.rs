@@ -27,7 +27,11 @@ impl TxBounds {
     /// The bounds of the block with this number and time.
     #[must_use]
     pub fn at(spec: &ChainSpec, number: u64, timestamp: u64) -> Self {
-        let id = spec_by_timestamp_and_block_number(&ExecutorSpec(spec.clone()), timestamp, number);
+        let id = spec_by_timestamp_and_block_number(
+            &ExecutorSpec::at(spec, number, timestamp),
+            timestamp,
+            number,
+        );
         Self(CfgEnv::new_with_spec(id))
     }
 
@@ -89,6 +93,9 @@ mod tests {
         }
         fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
             Ok(None)
+        }
+        fn has_storage(&self, _: Address) -> Result<bool, StateError> {
+            Ok(false)
         }
     }
 

@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 pub mod call;
+mod constantinople;
+mod dao;
 mod db;
 mod deposits;
 mod diff;
 mod evm;
 pub mod executor;
+mod frames;
 mod handler;
 mod intrinsic;
 pub mod kzg;

@@ -24,6 +24,9 @@ impl StateReader for Empty {
     fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
         Ok(None)
     }
+    fn has_storage(&self, _: Address) -> Result<bool, StateError> {
+        Ok(false)
+    }
 }
 
 fn spec(fork: Fork) -> ChainSpec {

@@ -5,7 +5,7 @@ use alloy_primitives::{B256, U256};
 use ethrex_stf::{
     Executed, InvalidBlock, Rules, RunError, check_body, check_header, execute_within,
 };
-use ethrex_types::{BlockAccessList, ChainSpec, Receipt, RecoveredBlock, StateError};
+use ethrex_types::{BlockAccessList, ChainSpec, Missing, Receipt, RecoveredBlock, StateError};
 
 use crate::{Witness, access_set};
 
@@ -49,7 +49,7 @@ impl From<StateError> for ValidateError {
     fn from(error: StateError) -> Self {
         match error {
             StateError::Missing(_) | StateError::Malformed(_) => Self::Witness(error),
-            StateError::Backend(_) => Self::Fault(error),
+            StateError::NoRoot | StateError::Backend(_) => Self::Fault(error),
         }
     }
 }
@@ -67,6 +67,8 @@ impl From<RunError<InvalidBlock>> for ValidateError {
 ///
 /// The witness must hold all that the block touches by its access list, where it has one, and not only what this program
 /// reads. A node more or less on our side would otherwise decide what is valid.
+///
+/// Of a block before the merge the difficulty is checked against the parent's, and not the total difficulty, which no witness has.
 ///
 /// # Errors
 /// [`ValidateError::Invalid`] is a verdict on the block; the others are verdicts on the witness alone.
@@ -92,6 +94,9 @@ pub(crate) fn validate_within(
         witness.header(header.parent_hash).ok_or(ValidateError::NoParent(header.parent_hash))?;
     check_header(spec, header, parent).map_err(ValidateError::Invalid)?;
     check_body(spec, block.sealed().block()).map_err(ValidateError::Invalid)?;
+    if !block.sealed().body().ommers.is_empty() {
+        return Err(ValidateError::Witness(StateError::Missing(Missing::Ommers)));
+    }
     let state = witness.state_after(parent);
     let executed = execute_within(spec, rules, block, &state, gas_bound)?;
     let Executed { receipts, requests, gas_used, burned_fees, diff, .. } = executed;

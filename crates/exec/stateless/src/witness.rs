@@ -7,9 +7,11 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
-use ethrex_trie::{HashedNodes, StateTries, first_not_canonical, hash_all};
+use ethrex_trie::{
+    EMPTY_ROOT, HashedNodes, RunningTries, StateTries, first_not_canonical, hash_all,
+};
 use ethrex_types::{
-    AccountInfo, Header, Missing, SealedHeader, StateDiff, StateError, StateReader,
+    AccountInfo, Header, Missing, RunningRoot, SealedHeader, StateDiff, StateError, StateReader,
 };
 use serde::{Deserialize, Serialize};
 
@@ -263,5 +265,14 @@ impl StateReader for WitnessState<'_> {
         let before = usize::try_from(steps).ok().and_then(|steps| steps.checked_sub(1));
         let header = before.map_or(self.parent, |before| ancestors[before]);
         Ok(Some(header.hash()))
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        let account = self.tries().account(address)?;
+        Ok(account.is_some_and(|account| account.storage_root != EMPTY_ROOT))
+    }
+
+    fn running_root(&self) -> Option<Box<dyn RunningRoot + '_>> {
+        Some(Box::new(RunningTries::new(&self.witness.nodes, self.parent.state_root)))
     }
 }

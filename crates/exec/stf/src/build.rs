@@ -167,6 +167,7 @@ impl<'a> BlockBuilder<'a> {
     ) -> Result<Self, RunError<InvalidBlock>> {
         let block = BlockContext {
             header: &context.header,
+            ommers: &[],
             withdrawals: context.withdrawals.as_ref().map(|list| list.as_slice()),
         };
         let mut executor =

@@ -6,10 +6,13 @@ use alloy_rlp::Encodable;
 use ethrex_evm::{Accesses, BlockContext, BlockExecutor, Closed, RunError};
 use ethrex_types::{
     Block, BlockAccessList, ChainSpec, Fork, Header, Receipt, RecoveredBlock, StateDiff,
-    StateReader,
+    StateError, StateReader,
     alloy_consensus::{
         EMPTY_OMMER_ROOT_HASH, Transaction, TxReceipt,
-        proofs::{calculate_receipt_root, calculate_transaction_root, calculate_withdrawals_root},
+        proofs::{
+            calculate_ommers_root, calculate_receipt_root, calculate_transaction_root,
+            calculate_withdrawals_root,
+        },
     },
 };
 
@@ -54,7 +57,9 @@ pub fn check_body(spec: &ChainSpec, block: &Block) -> Result<(), InvalidBlock> {
         header.transactions_root,
         calculate_transaction_root(&body.transactions),
     )?;
-    if !body.ommers.is_empty() || header.ommers_hash != EMPTY_OMMER_ROOT_HASH {
+    if !spec.is_merged(header) {
+        root("ommers hash", header.ommers_hash, calculate_ommers_root(&body.ommers))?;
+    } else if !body.ommers.is_empty() || header.ommers_hash != EMPTY_OMMER_ROOT_HASH {
         return Err(InvalidBlock::Ommers);
     }
     match (&header.withdrawals_root, &body.withdrawals) {
@@ -113,8 +118,13 @@ pub fn execute_within(
             .admit(tx)
             .map_err(|reason| RunError::Invalid(InvalidBlock::Rejected { index, reason }))?;
     }
+    let fork = spec.fork_at(header.number, header.timestamp);
+    if fork < Fork::Byzantium && state.running_root().is_none() {
+        return Err(RunError::Fault(StateError::NoRoot));
+    }
     let context = BlockContext {
         header,
+        ommers: &block.sealed().body().ommers,
         withdrawals: block.sealed().body().withdrawals.as_ref().map(|list| list.as_slice()),
     };
     rules.prepare(&block.sealed().body().transactions, header.timestamp);

@@ -41,11 +41,23 @@ pub enum UnusableGenesis {
     },
 }
 
-/// Checks that blocks can be built on the genesis of a chain.
+/// Checks that blocks can be built on the genesis of a chain: as [`check_start`], and it is merged from the start.
 ///
 /// # Errors
 /// The first thing that makes it impossible.
 pub fn check_genesis(spec: &ChainSpec) -> Result<(), UnusableGenesis> {
+    check_start(spec)?;
+    match spec.terminal_total_difficulty() {
+        Some(total) if total.is_zero() => Ok(()),
+        _ => Err(UnusableGenesis::NotMerged),
+    }
+}
+
+/// Checks that blocks can follow the genesis of a chain, which may begin under proof of work.
+///
+/// # Errors
+/// The first thing that makes it impossible.
+pub fn check_start(spec: &ChainSpec) -> Result<(), UnusableGenesis> {
     let genesis = spec.genesis();
     if let Some(number) = genesis.number.filter(|number| *number != 0) {
         return Err(UnusableGenesis::Number(number));
@@ -61,9 +73,6 @@ pub fn check_genesis(spec: &ChainSpec) -> Result<(), UnusableGenesis> {
     }
     if let Some(excess) = genesis.excess_blob_gas.filter(|excess| *excess > HIGHEST_START) {
         return Err(UnusableGenesis::ExcessBlobGas(excess));
-    }
-    if spec.fork_at(0, 0) < Fork::Paris {
-        return Err(UnusableGenesis::NotMerged);
     }
     let fork = spec.fork_at(0, genesis.timestamp);
     for contract in system::contracts(fork).filter(|contract| contract.requests) {

@@ -1,20 +1,33 @@
 //! Checks of a header against its parent: everything that needs neither the body nor the state.
 
-use alloy_eips::{eip1559::BaseFeeParams, eip4844::DATA_GAS_PER_BLOB};
+use alloy_eips::{
+    eip1559::{BaseFeeParams, DEFAULT_ELASTICITY_MULTIPLIER, INITIAL_BASE_FEE},
+    eip4844::DATA_GAS_PER_BLOB,
+};
 use alloy_primitives::B64;
 use ethrex_types::{
     ChainSpec, Fork, Header, SealedHeader,
     alloy_consensus::{EMPTY_OMMER_ROOT_HASH, constants::MAXIMUM_EXTRA_DATA_SIZE},
 };
 
-use crate::InvalidBlock;
+use crate::{InvalidBlock, next_difficulty};
 
 /// A gas limit moves by less than the parent's divided by this (yellow paper, equation 45).
 pub const GAS_LIMIT_BOUND_DIVISOR: u64 = 1024;
 /// Lowest gas limit a block may have.
 pub const MINIMUM_GAS_LIMIT: u64 = 5_000;
+/// Highest gas limit a block may have, which only a genesis comes near.
+const MAXIMUM_GAS_LIMIT: u64 = i64::MAX as u64;
 
-/// Checks a post-merge header against its parent (EIP-3675, EIP-1559, EIP-4844, EIP-4895, EIP-4788, EIP-7685).
+/// Extra data of the first blocks after the DAO fork, on the side that moved the funds (EIP-779).
+const DAO_EXTRA_DATA: &[u8] = b"dao-hard-fork";
+/// How many blocks have it.
+const DAO_BLOCKS: u64 = 10;
+
+/// Checks a header against its parent (EIP-3675, EIP-1559, EIP-4844, EIP-4895, EIP-4788, EIP-7685).
+///
+/// Under proof of work the difficulty is checked and the seal is not: what is before the merge is known by its hash. Whether
+/// proof of work has ended is for [`crate::check_terminal`].
 ///
 /// # Errors
 /// The first rule it breaks.
@@ -24,14 +37,19 @@ pub fn check_header(
     parent: &SealedHeader,
 ) -> Result<(), InvalidBlock> {
     check_link(header, parent)?;
-    check_limits(header, parent)?;
-    check_proof_of_stake(header)?;
-    check_base_fee(header, parent)?;
+    check_limits(spec, header, parent)?;
+    if spec.is_merged(header) {
+        check_proof_of_stake(header)?;
+    } else {
+        check_proof_of_work(spec, header, parent)?;
+    }
+    check_base_fee(spec, header, parent)?;
     check_fork_fields(spec, header)?;
     check_blob_gas(spec, header, parent)
 }
 
-/// The base fee of the block after `parent` (EIP-1559), in wei per gas.
+/// The base fee of the block after `parent` (EIP-1559), in wei per gas; `None` where the parent has none. The first block of
+/// London has [`INITIAL_BASE_FEE`].
 #[must_use]
 pub fn next_base_fee(parent: &Header) -> Option<u64> {
     parent.next_block_base_fee(BaseFeeParams::ethereum())
@@ -59,10 +77,16 @@ fn check_link(header: &Header, parent: &SealedHeader) -> Result<(), InvalidBlock
     Ok(())
 }
 
-fn check_limits(header: &Header, parent: &Header) -> Result<(), InvalidBlock> {
-    let bound = parent.gas_limit / GAS_LIMIT_BOUND_DIVISOR;
-    if header.gas_limit.abs_diff(parent.gas_limit) >= bound || header.gas_limit < MINIMUM_GAS_LIMIT
-    {
+fn check_limits(spec: &ChainSpec, header: &Header, parent: &Header) -> Result<(), InvalidBlock> {
+    // EIP-1559: the limit that was a target becomes one, at the first block of London.
+    let limit = if is_first_of_london(spec, header) {
+        parent.gas_limit.saturating_mul(DEFAULT_ELASTICITY_MULTIPLIER)
+    } else {
+        parent.gas_limit
+    };
+    let bound = limit / GAS_LIMIT_BOUND_DIVISOR;
+    let allowed = MINIMUM_GAS_LIMIT..=MAXIMUM_GAS_LIMIT;
+    if header.gas_limit.abs_diff(limit) >= bound || !allowed.contains(&header.gas_limit) {
         return Err(InvalidBlock::GasLimit { got: header.gas_limit, parent: parent.gas_limit });
     }
     if header.gas_used > header.gas_limit {
@@ -90,9 +114,47 @@ fn check_proof_of_stake(header: &Header) -> Result<(), InvalidBlock> {
     Ok(())
 }
 
-fn check_base_fee(header: &Header, parent: &Header) -> Result<(), InvalidBlock> {
+/// Difficulty, the end of proof of work and what the DAO fork wrote into headers.
+fn check_proof_of_work(
+    spec: &ChainSpec,
+    header: &Header,
+    parent: &Header,
+) -> Result<(), InvalidBlock> {
+    // No fork by time is older than proof of stake.
+    if spec.is_merged(parent) || spec.fork_at(header.number, header.timestamp) >= Fork::Shanghai {
+        return Err(InvalidBlock::Difficulty(header.difficulty));
+    }
+    let (got, want) = (header.difficulty, next_difficulty(spec, parent, header.timestamp));
+    if got != want {
+        return Err(InvalidBlock::WorkDifficulty { got, want });
+    }
+    let Some((fork, moved)) = spec.dao_fork() else { return Ok(()) };
+    let has = header.extra_data.as_ref() == DAO_EXTRA_DATA;
+    match header.number.checked_sub(fork) {
+        Some(0..DAO_BLOCKS) if has != moved => Err(InvalidBlock::DaoExtraData),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a block is the first with a base fee, on a chain that did not begin with one.
+fn is_first_of_london(spec: &ChainSpec, header: &Header) -> bool {
+    let has_base_fee = |number| spec.fork_at(number, 0) >= Fork::London;
+    has_base_fee(header.number) && header.number.checked_sub(1).is_some_and(|n| !has_base_fee(n))
+}
+
+fn check_base_fee(spec: &ChainSpec, header: &Header, parent: &Header) -> Result<(), InvalidBlock> {
+    if spec.fork_at(header.number, header.timestamp) < Fork::London {
+        return match header.base_fee_per_gas {
+            Some(_) => Err(InvalidBlock::UnexpectedField("base fee")),
+            None => Ok(()),
+        };
+    }
     let got = header.base_fee_per_gas.ok_or(InvalidBlock::MissingField("base fee"))?;
-    let want = next_base_fee(parent).ok_or(InvalidBlock::MissingField("base fee of the parent"))?;
+    let want = if is_first_of_london(spec, header) {
+        INITIAL_BASE_FEE
+    } else {
+        next_base_fee(parent).ok_or(InvalidBlock::MissingField("base fee of the parent"))?
+    };
     if got != want {
         return Err(InvalidBlock::BaseFee { got, want });
     }

@@ -3,7 +3,7 @@
 use alloy_primitives::{B256, Bloom, U256};
 use ethrex_evm::{InvalidTx, SystemCallFailed};
 
-use crate::Rejected;
+use crate::{InvalidOmmer, Rejected};
 
 /// Why a block is invalid. A verdict: it is the same on every honest node, and never stands for a fault of ours.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +105,44 @@ pub enum InvalidBlock {
     /// The block has ommers after the merge.
     #[error("ommers after the merge")]
     Ommers,
+    /// The block has more ommers than one may have.
+    #[error("{0} ommers exceed 2")]
+    TooManyOmmers(usize),
+    /// An ommer has no place here.
+    #[error("ommer {index}: {reason}")]
+    Ommer {
+        /// Position in the block.
+        index: usize,
+        /// Why.
+        reason: InvalidOmmer,
+    },
+    /// The header of an ommer breaks a rule.
+    #[error("ommer {index}: {why}")]
+    OmmerHeader {
+        /// Position in the block.
+        index: usize,
+        /// Which.
+        why: Box<Self>,
+    },
+    /// The difficulty does not follow from the parent.
+    #[error("difficulty mismatch: header has {got}, expected {want}")]
+    WorkDifficulty {
+        /// In the header.
+        got: U256,
+        /// Expected.
+        want: U256,
+    },
+    /// The block is under proof of work after its end, or under proof of stake before it (EIP-3675).
+    #[error("wrong side of the merge: total difficulty {total}, terminal {terminal}")]
+    TerminalDifficulty {
+        /// Of the chain up to the parent.
+        total: U256,
+        /// Of the chain's rules.
+        terminal: U256,
+    },
+    /// The extra data is of the other side of the DAO fork (EIP-779).
+    #[error("extra data of the other side of the DAO fork")]
+    DaoExtraData,
     /// The RLP of the block is larger than EIP-7934 allows.
     #[error("block of {got} bytes exceeds {max}")]
     Size {

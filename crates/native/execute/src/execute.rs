@@ -138,7 +138,7 @@ impl From<StateError> for Stop {
             StateError::Missing(_) | StateError::Malformed(_) => {
                 Self::Failed(FailureClass::WitnessInsufficient(Arc::new(error)))
             }
-            StateError::Backend(_) => Self::Fault(error),
+            StateError::NoRoot | StateError::Backend(_) => Self::Fault(error),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use ethrex_stf::Accesses;
-use ethrex_trie::{NodeSource, StateTries};
+use ethrex_trie::{EMPTY_ROOT, NodeSource, StateTries};
 use ethrex_types::{
     AccountInfo, SealedHeader, StateDiff, StateError, StateReader, TrieAccount, system,
 };
@@ -264,6 +264,10 @@ impl StateReader for Meter<'_> {
         drop(inner);
         self.state.block_hash(number)
     }
+
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        Ok(self.trie_account(address)?.is_some_and(|account| account.storage_root != EMPTY_ROOT))
+    }
 }
 
 #[cfg(test)]
@@ -293,6 +297,10 @@ mod tests {
 
         fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
             Ok(None)
+        }
+
+        fn has_storage(&self, _: Address) -> Result<bool, StateError> {
+            unreachable!("accounts are read from the tries")
         }
     }
 

@@ -12,7 +12,7 @@ use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use ethrex_stateless::{ExecutionWitness, Witness, record, validate};
 use ethrex_stf::{BlockAttributes, BlockBuilder, BuildContext, NotIncluded, RunError};
-use ethrex_trie::{HashedNodes, read_account, read_slot, state_root_of};
+use ethrex_trie::{EMPTY_ROOT, HashedNodes, read_account, read_slot, state_root_of};
 use ethrex_types::{
     AccountInfo, ChainSpec, Genesis, GenesisAccount, Header, Receipt, RecoveredBlock, SealedHeader,
     StateError, StateReader, Tx,
@@ -249,5 +249,10 @@ impl StateReader for State<'_> {
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StateError> {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         Ok(self.rollup.headers.get(index).map(SealedHeader::hash))
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        let account = read_account(&self.nodes, self.root, address)?;
+        Ok(account.is_some_and(|account| account.storage_root != EMPTY_ROOT))
     }
 }

@@ -127,4 +127,8 @@ impl StateReader for WithHashes<'_> {
             None => Ok(Some(self.state.block_hash(number)?.unwrap_or_default())),
         }
     }
+
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        self.state.has_storage(address)
+    }
 }

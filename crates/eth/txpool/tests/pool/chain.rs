@@ -77,6 +77,9 @@ impl StateReader for State {
     fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
         Ok(None)
     }
+    fn has_storage(&self, _: Address) -> Result<bool, StateError> {
+        Ok(false)
+    }
 }
 
 /// A journal that can be made to fail.

@@ -44,6 +44,10 @@ impl StateReader for State {
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StateError> {
         Ok(Some(B256::with_last_byte(number.to_le_bytes()[0])))
     }
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        let mut slots = self.storage.iter();
+        Ok(slots.any(|((owner, _), value)| *owner == address && !value.is_zero()))
+    }
 }
 
 /// A chain at its genesis, or at a block that stands for one.

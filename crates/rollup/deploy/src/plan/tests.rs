@@ -30,6 +30,9 @@ impl StateReader for Memory {
     fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
         Ok(None)
     }
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        Ok(self.0.accounts.get(&address).is_some_and(|account| !account.storage.is_empty()))
+    }
 }
 
 const DEPLOYER: Address = crate::dev::DEPLOYER.address;

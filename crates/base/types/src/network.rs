@@ -1,0 +1,190 @@
+//! The public networks: their genesis and their forks, as data.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use alloy_genesis::{Genesis, GenesisAccount};
+use alloy_primitives::{Address, B256, U256, b256};
+use alloy_rlp::{Decodable, RlpDecodable};
+
+/// A public network that is known by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Network {
+    /// Ethereum itself.
+    Mainnet,
+    /// The test network for applications.
+    Sepolia,
+    /// The test network for validators.
+    Hoodi,
+}
+
+/// A name that no network has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown network: want mainnet, sepolia or hoodi")]
+pub struct UnknownNetwork;
+
+/// A balance at the genesis of mainnet, where nothing else was given.
+#[derive(RlpDecodable)]
+struct Balance {
+    address: Address,
+    balance: U256,
+}
+
+impl Network {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Mainnet, Self::Sepolia, Self::Hoodi];
+
+    /// The name, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mainnet => "mainnet",
+            Self::Sepolia => "sepolia",
+            Self::Hoodi => "hoodi",
+        }
+    }
+
+    /// The network with this chain id, if there is one.
+    #[must_use]
+    pub fn of_chain_id(chain_id: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|network| network.chain_id() == chain_id)
+    }
+
+    /// The chain id (EIP-155).
+    #[must_use]
+    pub const fn chain_id(self) -> u64 {
+        match self {
+            Self::Mainnet => 1,
+            Self::Sepolia => 11_155_111,
+            Self::Hoodi => 560_048,
+        }
+    }
+
+    /// The hash of the first block.
+    #[must_use]
+    pub const fn genesis_hash(self) -> B256 {
+        match self {
+            Self::Mainnet => {
+                b256!("0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3")
+            }
+            Self::Sepolia => {
+                b256!("0x25a5cc106eea7138acab33231d7160d69cb777ee0c2c553fcddf5138993e6dd9")
+            }
+            Self::Hoodi => {
+                b256!("0xbbe312868b376a3001692a646dd2d7d1e4406380dfd86b98aa8a34d1557c971b")
+            }
+        }
+    }
+
+    /// The genesis with the fork schedule.
+    ///
+    /// # Panics
+    /// If the data that is part of this program is damaged.
+    #[must_use]
+    pub fn genesis(self) -> Genesis {
+        let (file, balances): (&str, &[u8]) = match self {
+            Self::Mainnet => (
+                include_str!("../networks/mainnet.json"),
+                include_bytes!("../networks/mainnet.alloc.rlp"),
+            ),
+            Self::Sepolia => (include_str!("../networks/sepolia.json"), &[]),
+            Self::Hoodi => (include_str!("../networks/hoodi.json"), &[]),
+        };
+        let mut genesis: Genesis =
+            serde_json::from_str(file).expect("the genesis files of networks are well formed");
+        genesis.alloc.extend(decode(balances));
+        genesis
+    }
+}
+
+fn decode(mut balances: &[u8]) -> BTreeMap<Address, GenesisAccount> {
+    if balances.is_empty() {
+        return BTreeMap::new();
+    }
+    let balances = Vec::<Balance>::decode(&mut balances).expect("the list is well formed");
+    let account = |row: Balance| {
+        (row.address, GenesisAccount { balance: row.balance, ..GenesisAccount::default() })
+    };
+    balances.into_iter().map(account).collect()
+}
+
+impl FromStr for Network {
+    type Err = UnknownNetwork;
+
+    fn from_str(name: &str) -> Result<Self, UnknownNetwork> {
+        Self::ALL.into_iter().find(|network| network.name() == name).ok_or(UnknownNetwork)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ChainSpec, Fork};
+
+    #[test]
+    fn a_network_is_found_by_name_and_by_chain_id() {
+        for network in Network::ALL {
+            assert_eq!(network.name().parse(), Ok(network));
+            assert_eq!(Network::of_chain_id(network.chain_id()), Some(network));
+            assert_eq!(network.genesis().config.chain_id, network.chain_id());
+        }
+        assert_eq!("ropsten".parse::<Network>(), Err(UnknownNetwork));
+    }
+
+    #[test]
+    fn mainnet_has_every_balance_of_its_sale() {
+        let genesis = Network::Mainnet.genesis();
+        let total: U256 = genesis.alloc.values().map(|account| account.balance).sum();
+        assert_eq!(genesis.alloc.len(), 8_893);
+        assert_eq!(total.to_string(), "72009990499480000000000000");
+    }
+
+    #[track_caller]
+    fn check(network: Network, number: u64, timestamp: u64, fork: Fork, hash: &str, next: u64) {
+        let spec = ChainSpec::new(network.genesis()).unwrap();
+        assert_eq!(spec.fork_at(number, timestamp), fork);
+        let id = spec.fork_id(network.genesis_hash(), number, timestamp);
+        assert_eq!((hex(id.hash.0).as_str(), id.next), (hash, next), "{network:?} at {number}");
+    }
+
+    fn hex(bytes: [u8; 4]) -> String {
+        alloy_primitives::hex::encode(bytes)
+    }
+
+    #[test]
+    fn mainnet_goes_through_its_forks() {
+        let (check, paris) = (|n, t, f, h, x| check(Network::Mainnet, n, t, f, h, x), 15_537_394);
+        check(0, 0, Fork::Frontier, "fc64ec04", 1_150_000);
+        check(1_149_999, 0, Fork::Frontier, "fc64ec04", 1_150_000);
+        check(1_150_000, 0, Fork::Homestead, "97c2c34c", 1_920_000);
+        check(1_920_000, 0, Fork::Homestead, "91d1f948", 2_463_000);
+        check(2_463_000, 0, Fork::Tangerine, "7a64da13", 2_675_000);
+        check(2_675_000, 0, Fork::SpuriousDragon, "3edd5b10", 4_370_000);
+        check(4_370_000, 0, Fork::Byzantium, "a00bc324", 7_280_000);
+        check(7_280_000, 0, Fork::Petersburg, "668db0af", 9_069_000);
+        check(9_069_000, 0, Fork::Istanbul, "879d6e30", 9_200_000);
+        check(9_200_000, 0, Fork::MuirGlacier, "e029e991", 12_244_000);
+        check(12_244_000, 0, Fork::Berlin, "0eb440f6", 12_965_000);
+        check(12_965_000, 0, Fork::London, "b715077d", 13_773_000);
+        check(13_773_000, 0, Fork::ArrowGlacier, "20c327fc", 15_050_000);
+        check(15_050_000, 0, Fork::GrayGlacier, "f0afd0e3", 1_681_338_455);
+        check(paris, 0, Fork::Paris, "f0afd0e3", 1_681_338_455);
+        check(paris + 1, 1_681_338_455, Fork::Shanghai, "dce96c2d", 1_710_338_135);
+        check(paris + 1, 1_710_338_135, Fork::Cancun, "9f3d2254", 1_746_612_311);
+        check(paris + 1, 1_746_612_311, Fork::Prague, "c376cf8b", 1_764_798_551);
+        check(paris + 1, 1_764_798_551, Fork::Osaka, "5167e2a6", 1_765_290_071);
+        check(paris + 1, 1_765_290_071, Fork::Bpo1, "cba2a1c0", 1_767_747_671);
+        check(paris + 1, 1_767_747_671, Fork::Bpo2, "07c9462e", 0);
+    }
+
+    #[test]
+    fn sepolia_merged_before_the_block_that_split_its_network() {
+        let check = |n, t, f, h, x| check(Network::Sepolia, n, t, f, h, x);
+        check(0, 0, Fork::London, "fe3366e7", 1_735_371);
+        check(1_450_408, 0, Fork::London, "fe3366e7", 1_735_371);
+        check(1_450_409, 0, Fork::Paris, "fe3366e7", 1_735_371);
+        check(1_735_371, 0, Fork::Paris, "b96cbd13", 1_677_557_088);
+        check(1_735_372, 1_677_557_088, Fork::Shanghai, "f7f9bc08", 1_706_655_072);
+        check(1_735_372, 1_706_655_072, Fork::Cancun, "88cf81d9", 1_741_159_776);
+        check(1_735_372, 1_741_159_776, Fork::Prague, "ed88b5fd", 1_760_427_360);
+    }
+}

@@ -1,0 +1,150 @@
+//! Transactions by themselves: which bytes are one that could stand in a block of a fork, and whose.
+
+use std::collections::BTreeMap;
+
+use alloy_eips::eip2718::Decodable2718;
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use ethrex_evm::{BlockContext, BlockExecutor, RunError, TxBounds};
+use ethrex_stf::{Ethereum, Rules};
+use ethrex_types::alloy_consensus::Transaction;
+use ethrex_types::{
+    AccountInfo, Block, Fork, Header, RecoveredBlock, SealedBlock, StateError, StateReader, Tx,
+};
+use serde::Deserialize;
+
+use crate::forks::{self, ForkError};
+
+/// A file of transaction tests, by name.
+pub type TransactionTests = BTreeMap<String, TransactionTest>;
+
+/// One test.
+#[derive(Debug, Deserialize)]
+pub struct TransactionTest {
+    txbytes: Bytes,
+    result: BTreeMap<String, Expected>,
+}
+
+/// What the bytes are in one fork.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Expected {
+    exception: Option<String>,
+    hash: Option<B256>,
+    sender: Option<Address>,
+    intrinsic_gas: Option<U64>,
+}
+
+/// How a test was not met.
+#[derive(Debug, thiserror::Error)]
+pub enum Unmet {
+    /// The fork is not one we know.
+    #[error("the fork")]
+    Fork(#[from] ForkError),
+    /// The test has no such fork.
+    #[error("the test has no such fork")]
+    NoFork,
+    /// A valid transaction was refused.
+    #[error("valid but refused: {0}")]
+    Refused(String),
+    /// An invalid transaction was taken.
+    #[error("taken in spite of {0}")]
+    Taken(String),
+    /// Something about it is different.
+    #[error("other {0}")]
+    Different(&'static str),
+    /// The state could not be read.
+    #[error("fault")]
+    Fault(#[source] StateError),
+}
+
+impl TransactionTest {
+    /// The forks that the test has results for.
+    pub fn forks(&self) -> impl Iterator<Item = &str> {
+        self.result.keys().map(String::as_str)
+    }
+
+    /// Judges the transaction in one fork.
+    ///
+    /// # Errors
+    /// If it is judged otherwise.
+    pub fn run(&self, fork: &str) -> Result<(), Unmet> {
+        let expected = self.result.get(fork).ok_or(Unmet::NoFork)?;
+        let judged = self.judge(fork, expected);
+        match (judged, &expected.exception) {
+            (Ok(()), Some(exception)) => Err(Unmet::Taken(exception.clone())),
+            (Err(Unmet::Refused(_)), Some(_)) => Ok(()),
+            (judged, _) => judged,
+        }
+    }
+
+    fn judge(&self, fork: &str, expected: &Expected) -> Result<(), Unmet> {
+        let refused = |why: String| Unmet::Refused(why);
+        let spec = forks::fixture(fork, 1, &BTreeMap::new())?;
+        let at = spec.fork_at(1, 1);
+        let tx = Tx::decode_2718_exact(&self.txbytes).map_err(|why| refused(why.to_string()))?;
+        Ethereum.admit(&tx).map_err(|why| refused(why.to_string()))?;
+        let mut block = Block::default();
+        block.body.transactions = vec![tx.clone()];
+        let block = RecoveredBlock::recover_at(at, SealedBlock::seal(block))
+            .map_err(|why| refused(why.to_string()))?;
+        let sender = block.senders()[0];
+        let header = Header {
+            number: 1,
+            timestamp: 1,
+            gas_limit: u64::MAX,
+            base_fee_per_gas: (at >= Fork::London).then_some(0),
+            excess_blob_gas: (at >= Fork::Cancun).then_some(0),
+            ..Header::default()
+        };
+        let context = BlockContext { header: &header, ommers: &[], withdrawals: None };
+        let state = Rich { sender, nonce: tx.nonce() };
+        let mut executor = BlockExecutor::open_bare(&spec, &Ethereum, &context, &state);
+        executor.run(&tx, sender).map_err(|error| match error {
+            RunError::Invalid(why) => refused(why.to_string()),
+            RunError::Fault(fault) => Unmet::Fault(fault),
+        })?;
+        if expected.exception.is_some() {
+            return Ok(());
+        }
+        if expected.hash.is_some_and(|hash| hash != tx.hash()) {
+            return Err(Unmet::Different("hash"));
+        }
+        if expected.sender.is_some_and(|expected| expected != sender) {
+            return Err(Unmet::Different("sender"));
+        }
+        let gas = TxBounds::at(&spec, 1, 1).initial_gas(&tx, sender).intrinsic;
+        if expected.intrinsic_gas.is_some_and(|expected| expected.to::<u64>() != gas) {
+            return Err(Unmet::Different("intrinsic gas"));
+        }
+        Ok(())
+    }
+}
+
+/// A state in which one account can pay for anything and has sent everything before.
+struct Rich {
+    sender: Address,
+    nonce: u64,
+}
+
+impl StateReader for Rich {
+    fn account(&self, address: Address) -> Result<Option<AccountInfo>, StateError> {
+        let rich = AccountInfo { nonce: self.nonce, balance: U256::MAX, ..AccountInfo::default() };
+        Ok((address == self.sender).then_some(rich))
+    }
+
+    fn storage(&self, _: Address, _: B256) -> Result<U256, StateError> {
+        Ok(U256::ZERO)
+    }
+
+    fn code(&self, _: B256) -> Result<Option<Bytes>, StateError> {
+        Ok(None)
+    }
+
+    fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
+        Ok(None)
+    }
+
+    fn has_storage(&self, _: Address) -> Result<bool, StateError> {
+        Ok(false)
+    }
+}

@@ -6,6 +6,8 @@ mod proof;
 mod running;
 mod source;
 mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trie;
 
 pub use alloy_trie::EMPTY_ROOT_HASH as EMPTY_ROOT;

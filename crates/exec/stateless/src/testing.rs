@@ -1,5 +1,7 @@
 //! A small chain in memory at Amsterdam: it builds blocks and makes the input by which a stranger verifies them.
 
+pub mod attacks;
+
 use alloy_eips::{eip2935, eip4788, eip7002, eip7251, eip7702::SignedAuthorization, eip8282};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, bytes};
 use alloy_signer::SignerSync;

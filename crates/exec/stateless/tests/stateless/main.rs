@@ -4,20 +4,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attacks;
 mod encoding;
 mod mutation;
 mod random;
 mod soundness;
 mod witness;
 
-use alloy_primitives::{Bytes, U256};
+use alloy_primitives::Bytes;
 use ethrex_stateless::{
-    StatelessInput, Strictness, Verified, VerifyError, VerifyOptions,
-    testing::{TestBlock, TestChain, WRITER, signed, words},
+    StatelessInput, Strictness, Verified, VerifyError, VerifyOptions, testing::attacks::busy,
     verify,
 };
 use ethrex_stf::Ethereum;
-use ethrex_types::{ChainSpec, Tx};
+use ethrex_types::ChainSpec;
 
 const CANONICAL: VerifyOptions =
     VerifyOptions { strictness: Strictness::Canonical, gas_bound: None };
@@ -38,26 +38,4 @@ fn judge_bytes(spec: &ChainSpec, input: &StatelessInput) -> Result<Verified, Ver
     assert_eq!(&decoded, input);
     assert_eq!(decoded.encode(), bytes);
     judge(spec, &decoded, &CANONICAL)
-}
-
-/// A call of [`WRITER`] that sets these slots.
-fn writes(from: u8, nonce: u64, slots: &[(u64, u64)]) -> Tx {
-    let slots: Vec<U256> =
-        slots.iter().flat_map(|(slot, value)| [U256::from(*slot), U256::from(*value)]).collect();
-    signed(from, |tx| {
-        tx.nonce = nonce;
-        tx.to = WRITER.into();
-        tx.gas_limit = 5_000_000;
-        tx.input = words(&slots);
-    })
-}
-
-/// A chain of a few blocks and the last of them, which does a little of everything.
-fn busy() -> (TestChain, TestBlock) {
-    let mut chain = TestChain::new(&[(1, 1), (2, 2), (3, 3), (4, 4), (9, 9)]);
-    for nonce in 0..3 {
-        chain.make(&[writes(1, nonce, &[(10 + nonce, 1)])]);
-    }
-    let block = chain.make(&witness::a_little_of_everything(3));
-    (chain, block)
 }

@@ -1,26 +1,22 @@
 //! S: blocks that are wrong in one respect, and right in every hash that covers it.
 
 use alloy_eips::{eip2718::Encodable2718, eip7702::Authorization};
-use alloy_primitives::{Address, B256, Bloom, Bytes, U256, bytes};
+use alloy_primitives::{B256, U256, bytes};
 use alloy_signer::SignerSync;
 use ethrex_stateless::{
-    InputError, InvalidPayload, StatelessInput, VerifyError, block_of,
+    InputError, InvalidPayload, StatelessInput, VerifyError,
     ssz::{ExecutionPayload, SszError},
-    testing::{CHAIN_ID, READER, TestChain, delegating, public_key, signed, signer, words},
+    testing::{
+        CHAIN_ID, READER, TestChain,
+        attacks::{reseal, writes},
+        delegating, public_key, signed, signer, words,
+    },
 };
 use ethrex_stf::InvalidBlock;
 use ethrex_trie::EMPTY_ROOT;
 use ethrex_types::{ChainSpec, Tx, alloy_consensus::SignableTransaction};
 
-use crate::{CANONICAL, TOLERANT, busy, judge, judge_bytes, writes};
-
-/// Gives the payload the block hash that its content has.
-pub(crate) fn reseal(input: &mut StatelessInput) {
-    if let Err(InvalidPayload::BlockHash { want, .. }) = block_of(&input.request) {
-        input.request.payload.block_hash = want;
-    }
-    block_of(&input.request).unwrap();
-}
+use crate::{CANONICAL, TOLERANT, busy, judge, judge_bytes};
 
 /// The verdict on the last block of `busy` after a change to its payload, hashes adjusted.
 #[track_caller]
@@ -70,34 +66,6 @@ fn s01_post_state_root() {
 }
 
 #[test]
-fn s02_what_the_block_commits_to() {
-    wrong_root("receipts root", |payload| payload.receipts_root[0] ^= 1);
-    let bloom = invalid(|payload| payload.logs_bloom = Bloom::repeat_byte(1));
-    assert!(matches!(bloom, InvalidBlock::LogsBloom { .. }));
-    let (chain, block) = busy();
-    let mut input = block.input.clone();
-    input.request.payload.block_hash[0] ^= 1;
-    assert!(matches!(
-        judge(chain.spec(), &input, &CANONICAL),
-        Err(VerifyError::Payload(InvalidPayload::BlockHash { .. }))
-    ));
-    // Requests that nobody made.
-    let mut input = block.input.clone();
-    input.request.requests.builder_exits = vec![1; 68].into();
-    reseal(&mut input);
-    assert!(matches!(
-        judge(chain.spec(), &input, &CANONICAL),
-        Err(VerifyError::Invalid(InvalidBlock::Root { what: "requests hash", .. }))
-    ));
-    // A transaction less, its key too.
-    let mut input = block.input;
-    input.request.payload.transactions.pop();
-    input.public_keys.as_mut().unwrap().pop();
-    reseal(&mut input);
-    assert!(matches!(judge(chain.spec(), &input, &CANONICAL), Err(VerifyError::Invalid(_))));
-}
-
-#[test]
 fn s03_gas_used() {
     for change in [
         |payload: &mut ExecutionPayload| payload.gas_used += 1,
@@ -126,63 +94,6 @@ fn s03_gas_used_is_before_refunds() {
         judge(chain.spec(), &input, &CANONICAL),
         Err(VerifyError::Invalid(InvalidBlock::GasUsed { .. }))
     ));
-}
-
-#[test]
-fn s04_base_fee() {
-    for delta in [U256::ONE, U256::MAX] {
-        let why = invalid(|payload| {
-            payload.base_fee_per_gas = payload.base_fee_per_gas.wrapping_add(delta);
-        });
-        assert!(matches!(why, InvalidBlock::BaseFee { .. }));
-    }
-    let (chain, block) = busy();
-    let mut input = block.input;
-    input.request.payload.base_fee_per_gas += U256::from(1) << 64;
-    assert!(matches!(
-        judge(chain.spec(), &input, &CANONICAL),
-        Err(VerifyError::Payload(InvalidPayload::BaseFee(_)))
-    ));
-    // The first block after genesis and the ones after an empty and a full one are built by the same rule.
-    let mut chain = TestChain::new(&[]);
-    for block in [chain.make(&[]), chain.make(&[writes(1, 0, &[(1, 1)])]), chain.make(&[])] {
-        judge_bytes(chain.spec(), &block.input).unwrap();
-    }
-}
-
-#[test]
-fn s07_header_fields() {
-    assert!(matches!(invalid(|payload| payload.block_number += 1), InvalidBlock::Number { .. }));
-    let past = invalid(|payload| payload.timestamp -= 12);
-    assert!(matches!(past, InvalidBlock::Timestamp { .. }));
-    let step = invalid(|payload| payload.gas_limit += payload.gas_limit / 1024);
-    assert!(matches!(step, InvalidBlock::GasLimit { .. }));
-    let (_, block) = busy();
-    let mut input = block.input;
-    input.request.payload.extra_data = vec![0; 33].into();
-    let encoded = Bytes::from(input.encode());
-    assert!(matches!(
-        StatelessInput::decode(&encoded),
-        Err(SszError::TooLong { got: 33, max: 32, .. })
-    ));
-}
-
-#[test]
-fn s07_slot_number_and_randao_are_committed_to() {
-    // Nothing checks them against the parent, and nobody can change them after the fact.
-    let (chain, block) = busy();
-    for change in [
-        |payload: &mut ExecutionPayload| payload.slot_number += 1,
-        |payload: &mut ExecutionPayload| payload.prev_randao[0] ^= 1,
-        |payload: &mut ExecutionPayload| payload.fee_recipient = Address::ZERO,
-    ] {
-        let mut input = block.input.clone();
-        change(&mut input.request.payload);
-        assert!(matches!(
-            judge(chain.spec(), &input, &CANONICAL),
-            Err(VerifyError::Payload(InvalidPayload::BlockHash { .. }))
-        ));
-    }
 }
 
 #[test]
@@ -323,60 +234,6 @@ fn s10_signatures() {
 }
 
 #[test]
-fn s11_the_anchor_is_in_the_state() {
-    let (chain, block) = busy();
-    let mut input = block.input;
-    input.request.parent_beacon_block_root = B256::repeat_byte(9);
-    assert!(matches!(
-        judge(chain.spec(), &input, &CANONICAL),
-        Err(VerifyError::Payload(InvalidPayload::BlockHash { .. }))
-    ));
-    reseal(&mut input);
-    assert!(matches!(judge(chain.spec(), &input, &CANONICAL), Err(VerifyError::Invalid(_))));
-}
-
-#[test]
-fn s11_request_contracts_must_be_there() {
-    let mut genesis = TestChain::new(&[]).spec().genesis().clone();
-    let mut chain = TestChain::with_genesis(genesis.clone());
-    let input = chain.make(&[]).input;
-    genesis.alloc.remove(&alloy_eips::eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS);
-    let without = TestChain::with_genesis(genesis);
-    // The whole state of the chain without the contract, and the block of the one with it on top.
-    let mut input = StatelessInput { witness: without.whole(), ..input };
-    input.request.payload.parent_hash = without.head().hash();
-    reseal(&mut input);
-    assert!(matches!(
-        judge(without.spec(), &input, &TOLERANT),
-        Err(VerifyError::Invalid(InvalidBlock::SystemCall(_)))
-    ));
-}
-
-/// Where a contract that only takes note is absent, nothing is called and the block is valid (EIP-4788, EIP-2935).
-/// Absent from the witness is something else.
-#[test]
-fn s11_contracts_that_take_note() {
-    let contracts =
-        [alloy_eips::eip4788::BEACON_ROOTS_ADDRESS, alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS];
-    let mut chain = TestChain::new(&[]);
-    let mut genesis = chain.spec().genesis().clone();
-    let block = chain.make(&[]);
-    for address in contracts {
-        let code = genesis.alloc.remove(&address).unwrap().code.unwrap();
-        let mut input = block.input.clone();
-        input.witness.codes.retain(|entry| *entry != code);
-        assert_eq!(input.witness.codes.len() + 1, block.input.witness.codes.len());
-        assert!(matches!(
-            judge(chain.spec(), &input, &CANONICAL),
-            Err(VerifyError::Insufficient(_))
-        ));
-    }
-    let mut without = TestChain::with_genesis(genesis);
-    let block = without.make(&[]);
-    judge_bytes(without.spec(), &block.input).unwrap();
-}
-
-#[test]
 fn s12_a_delegation_to_a_delegation_is_not_followed() {
     let delegate = |number: u8, address| {
         let authorization = Authorization { chain_id: U256::from(CHAIN_ID), address, nonce: 0 };
@@ -406,60 +263,6 @@ fn s12_a_delegation_to_a_delegation_is_not_followed() {
             Err(VerifyError::Insufficient(_))
         ));
     }
-}
-
-#[test]
-fn s12_delegations() {
-    let sign = |number: u8, change: &dyn Fn(&mut Authorization)| {
-        let mut authorization =
-            Authorization { chain_id: U256::from(CHAIN_ID), address: READER, nonce: 0 };
-        change(&mut authorization);
-        let signature = signer(number).sign_hash_sync(&authorization.signature_hash()).unwrap();
-        authorization.into_signed(signature)
-    };
-    let mut chain = TestChain::new(&[(1, 1)]);
-    // One counts; another chain and another nonce are skipped and do not fail the transaction.
-    let block = chain.make(&[delegating(
-        1,
-        vec![
-            sign(2, &|_| {}),
-            sign(3, &|authorization| authorization.chain_id = U256::from(7)),
-            sign(4, &|authorization| authorization.nonce = 9),
-        ],
-        |_| {},
-    )]);
-    judge_bytes(chain.spec(), &block.input).unwrap();
-    // A call of the delegated account runs the reader's code: the delegation and its target are both witnessed.
-    let call = signed(5, |tx| {
-        tx.to = signer(2).address().into();
-        tx.input = words(&[U256::ZERO, U256::ONE, U256::ZERO]);
-    });
-    let block = chain.make(&[call]);
-    judge_bytes(chain.spec(), &block.input).unwrap();
-    let delegation = [&bytes!("ef0100")[..], READER.as_slice()].concat();
-    assert!(block.input.witness.codes.iter().any(|code| code[..] == delegation));
-    for index in 0..block.input.witness.codes.len() {
-        let mut input = block.input.clone();
-        input.witness.codes.remove(index);
-        assert!(matches!(
-            judge(chain.spec(), &input, &CANONICAL),
-            Err(VerifyError::Insufficient(_))
-        ));
-    }
-}
-
-#[test]
-fn s13_code_has_a_limit() {
-    let (_, block) = busy();
-    let mut input = block.input;
-    input.witness.codes.push(vec![0xff; 65_537].into());
-    assert!(matches!(
-        StatelessInput::decode(&input.encode().into()),
-        Err(SszError::TooLong { got: 65_537, .. })
-    ));
-    // The layout without public keys has another one.
-    input.public_keys = None;
-    StatelessInput::decode(&input.encode().into()).unwrap();
 }
 
 #[test]

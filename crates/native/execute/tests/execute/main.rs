@@ -1,6 +1,7 @@
 //! EXECUTE from outside: envelopes of real blocks, wrong in every way there is a name for.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod attacks;
 mod block;
 mod data;
 mod derive;

@@ -8,19 +8,19 @@ use ethrex_types::StateReader;
 
 use super::*;
 
-const GAS: u64 = 16_000_000;
+pub(super) const GAS: u64 = 16_000_000;
 
 /// What [`CALLER`] saw, and the gas that its transaction used.
 #[derive(Debug, PartialEq)]
-struct Seen {
-    success: bool,
-    size: u64,
+pub(super) struct Seen {
+    pub(super) success: bool,
+    pub(super) size: u64,
     word: B256,
-    gas_used: u64,
+    pub(super) gas_used: u64,
 }
 
 /// Calls EXECUTE in a block of an L1, which a stateless validator then finds valid too.
-fn on_l1(input: &[u8], value: u64) -> (TestChain, TestBlock, Seen) {
+pub(super) fn on_l1(input: &[u8], value: u64) -> (TestChain, TestBlock, Seen) {
     let mut l1 = chain(L1_CHAIN_ID);
     let rules = l1_rules(l1.spec());
     let attributes = l1.attributes();

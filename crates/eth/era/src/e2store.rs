@@ -51,8 +51,8 @@ pub fn read_entry(source: &mut impl Read) -> Result<Option<Entry>, EntryError> {
             Err(error) => return Err(error.into()),
         }
     }
-    let [t0, t1, l0, l1, l2, l3, r0, r1] = header;
-    let (kind, length) = (u16::from_le_bytes([t0, t1]), u32::from_le_bytes([l0, l1, l2, l3]));
+    let [t0, t1, a, b, c, d, r0, r1] = header;
+    let (kind, length) = (u16::from_le_bytes([t0, t1]), u32::from_le_bytes([a, b, c, d]));
     if (r0, r1) != (0, 0) {
         return Err(EntryError::Reserved(kind));
     }

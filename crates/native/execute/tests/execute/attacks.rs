@@ -142,10 +142,10 @@ fn through_derive(attack: &Attack) {
     assert_eq!(result.parent_hash, keccak256(&told.parent_header), "{name}");
     assert_eq!(result.posted_root, ethrex_execute::roots::keccak_chain(&told.posted), "{name}");
     let Attributes { timestamp, fee_recipient, prev_randao, slot_number, anchor, .. } =
-        told.attributes.clone();
-    assert_eq!((result.timestamp, result.slot_number), (timestamp, slot_number), "{name}");
-    assert_eq!((result.prev_randao, result.anchor), (prev_randao, anchor), "{name}");
-    assert_eq!(result.fee_recipient, fee_recipient, "{name}");
+        &told.attributes;
+    assert_eq!((&result.timestamp, &result.slot_number), (timestamp, slot_number), "{name}");
+    assert_eq!((&result.prev_randao, &result.anchor), (prev_randao, anchor), "{name}");
+    assert_eq!(result.fee_recipient, *fee_recipient, "{name}");
     let beside_witness = |input: DeriveInput| {
         let (ancestors, witness) = Default::default();
         DeriveInput { ancestors, witness, ..input }

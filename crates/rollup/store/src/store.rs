@@ -13,11 +13,12 @@ use crate::{
 
 /// Marks the file as ours ("ethx").
 const APPLICATION_ID: i64 = 0x6574_6878;
-/// Raised whenever the schema changes. Version 2 added the tables of `native.sql` and `executed.sql` to those of `schema.sql`.
-const SCHEMA_VERSION: i64 = 2;
-const SCHEMA: &str = include_str!("schema.sql");
-const NATIVE: &str = include_str!("native.sql");
-const EXECUTED: &str = include_str!("executed.sql");
+/// What each version of the schema added to the one before. A file of an older version gets what it lacks.
+const VERSIONS: [&[&str]; 3] = [
+    &[include_str!("schema.sql")],
+    &[include_str!("native.sql"), include_str!("executed.sql")],
+    &[include_str!("outbox_proof.sql")],
+];
 /// How long a write waits for an operator's query to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -179,28 +180,24 @@ fn check_or_create(connection: &mut Connection, path: &Path) -> Result<(), Store
     let tables: i64 = transaction
         .query_row("select count(*) from sqlite_schema", (), |row| row.get(0))
         .map_err(open)?;
-    if (application, version, tables) == (0, 0, 0) {
-        transaction.execute_batch(SCHEMA).map_err(open)?;
-        transaction.execute_batch(NATIVE).map_err(open)?;
-        transaction.execute_batch(EXECUTED).map_err(open)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(open)?;
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(open)?;
-        return transaction.commit().map_err(open);
-    }
-    if application != APPLICATION_ID {
+    let empty = (application, version, tables) == (0, 0, 0);
+    if application != APPLICATION_ID && !empty {
         return Err(StoreError::Foreign { path: path.into() });
     }
-    if version == 1 {
-        transaction.execute_batch(NATIVE).map_err(open)?;
-        transaction.execute_batch(EXECUTED).map_err(open)?;
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(open)?;
-        return transaction.commit().map_err(open);
+    let known = VERSIONS.len() as i64;
+    let lacks = usize::try_from(version).ok().filter(|has| *has > 0 || empty);
+    let Some(lacks) = lacks.and_then(|has| VERSIONS.get(has..)) else {
+        return Err(StoreError::Schema { path: path.into(), found: version, known });
+    };
+    if lacks.is_empty() {
+        return Ok(());
     }
-    if version != SCHEMA_VERSION {
-        let path = path.into();
-        return Err(StoreError::Schema { path, found: version, known: SCHEMA_VERSION });
+    for sql in lacks.iter().copied().flatten() {
+        transaction.execute_batch(sql).map_err(open)?;
     }
-    Ok(())
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(open)?;
+    transaction.pragma_update(None, "user_version", known).map_err(open)?;
+    transaction.commit().map_err(open)
 }
 
 #[cfg(test)]
@@ -235,19 +232,25 @@ mod tests {
     }
 
     #[test]
-    fn a_store_of_version_one_is_brought_up_to_date() {
+    fn a_store_of_an_older_version_is_brought_up_to_date() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rollup.db");
         let store = Store::open(&path).unwrap();
         store.expect_identity(&IDENTITY).unwrap();
-        let older = "drop table native_blocks; drop table native_items; drop table native_derived; \
-                     drop table executed; \
-                     pragma user_version = 1";
-        store.lock().execute_batch(older).unwrap();
-        let again = Store::open(&path).unwrap();
-        assert_eq!(again.identity().unwrap(), Some(IDENTITY));
-        assert_eq!(again.own_items().unwrap(), []);
-        assert_eq!(again.executed().unwrap(), None);
+        let older = [
+            "drop table native_outbox_proofs; pragma user_version = 2",
+            "drop table native_outbox_proofs; drop table native_blocks; drop table native_items; \
+             drop table native_derived; drop table executed; pragma user_version = 1",
+        ];
+        drop(store);
+        for older in older {
+            Connection::open(&path).unwrap().execute_batch(older).unwrap();
+            let again = Store::open(&path).unwrap();
+            assert_eq!(again.identity().unwrap(), Some(IDENTITY));
+            assert_eq!(again.own_items().unwrap(), []);
+            assert_eq!(again.executed().unwrap(), None);
+            assert_eq!(again.outbox_proofs_above(0).unwrap(), []);
+        }
     }
 
     #[test]

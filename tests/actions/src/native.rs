@@ -23,8 +23,9 @@ use ethrex_l1::{
     SenderConfig, Sidecar, SigningKey, TxRequest, watch_head,
 };
 use ethrex_settle::{
-    Blocks, Challenger, ClaimPolicy, Contract, Driver, DriverParts, Poster, Proposer, Rescuer,
-    SequencerConfig, Settler, View, bindings::INativeRollup,
+    Blocks, Challenger, ClaimPolicy, Contract, Driver, DriverParts, MESSENGER, Outbox, OutboxProof,
+    Poster, Proposer, Rescuer, SequencerConfig, Settler, View,
+    bindings::{INativeMessenger, INativeRollup},
 };
 use ethrex_storage::Storage;
 use ethrex_store::Store;
@@ -57,6 +58,9 @@ const GAS_LIMIT: u64 = 9_000_000;
 /// More than any call of these tests needs.
 const GAS: u64 = 5_000_000;
 
+/// How long a proposal can be disputed where nobody is in a hurry: more blocks than a node keeps states.
+pub const PATIENCE: Duration = Duration::from_secs(200);
+
 /// What a node does beside following L1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -75,11 +79,13 @@ struct Founded {
     genesis: Genesis,
 }
 
-fn founded(mode: NativeMode) -> &'static Founded {
+fn founded(mode: NativeMode, challenge_period: Duration) -> &'static Founded {
     static INLINE: OnceLock<Founded> = OnceLock::new();
     static OPTIMISTIC: OnceLock<Founded> = OnceLock::new();
+    static PATIENT: OnceLock<Founded> = OnceLock::new();
     let founded = match mode {
         NativeMode::Inline => &INLINE,
+        NativeMode::Optimistic if challenge_period == PATIENCE => &PATIENT,
         NativeMode::Optimistic => &OPTIMISTIC,
     };
     founded.get_or_init(|| {
@@ -89,19 +95,19 @@ fn founded(mode: NativeMode) -> &'static Founded {
                 .start_paused(true)
                 .build()
                 .expect("the system has room for a runtime")
-                .block_on(found(mode))
+                .block_on(found(mode, challenge_period))
         };
         std::thread::scope(|scope| scope.spawn(work).join()).expect("the deployment works")
     })
 }
 
-async fn found(mode: NativeMode) -> Founded {
+async fn found(mode: NativeMode, challenge_period: Duration) -> Founded {
     let l1 = L1::verifying();
     let client = l1.client();
     let funded = [(dev::DEPLOYER.address, ether(10)), (dev::RICH[1].address, ether(10))];
     let genesis = l2_genesis(&l1_genesis(), CHAIN_ID, GAS_LIMIT, &funded).expect("it is one");
     let config = NativeDeployConfig {
-        times: NativeTimes::DEVELOPMENT,
+        times: NativeTimes { challenge_period, ..NativeTimes::DEVELOPMENT },
         ..NativeDeployConfig::dev(genesis.clone(), mode, dev::DEPLOYER.address)
     };
     let key = dev::RICH[3].private_key.parse().expect("development keys are keys");
@@ -128,6 +134,16 @@ pub struct NativeDisk {
 }
 
 impl NativeDisk {
+    /// Loses all that was kept of outboxes, as a crash before the first of it would.
+    ///
+    /// # Panics
+    /// If the store does not answer.
+    pub fn forget_outboxes(&self) {
+        let kept = self.store.outbox_proofs_above(0).expect("it answers");
+        let positions: Vec<_> = kept.into_iter().map(|of| of.position).collect();
+        self.store.drop_outbox_proofs(&positions).expect("it answers");
+    }
+
     fn new(spec: &ChainSpec) -> Self {
         Self {
             storage: Storage::memory(spec).expect("memory does not fail"),
@@ -159,7 +175,7 @@ impl NativeWorld {
     /// If the contracts cannot be deployed.
     #[must_use]
     pub fn new() -> Self {
-        Self::of(NativeMode::Inline)
+        Self::of(NativeMode::Inline, NativeTimes::DEVELOPMENT.challenge_period)
     }
 
     /// The same with a contract that executes only what somebody disputes.
@@ -168,11 +184,20 @@ impl NativeWorld {
     /// As [`Self::new`].
     #[must_use]
     pub fn optimistic() -> Self {
-        Self::of(NativeMode::Optimistic)
+        Self::of(NativeMode::Optimistic, NativeTimes::DEVELOPMENT.challenge_period)
     }
 
-    fn of(mode: NativeMode) -> Self {
-        let founded = founded(mode);
+    /// The same where a proposal can be disputed for [`PATIENCE`].
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    pub fn patient() -> Self {
+        Self::of(NativeMode::Optimistic, PATIENCE)
+    }
+
+    fn of(mode: NativeMode, challenge_period: Duration) -> Self {
+        let founded = founded(mode, challenge_period);
         let l1 = L1::verifying().with_blocks(&founded.blocks);
         // What would work is asked for at the time of the day, so L1 must not be years behind.
         let now =
@@ -253,6 +278,25 @@ impl NativeWorld {
         self.call(user, fee, &call)
     }
 
+    /// Shows L1 the outbox that a proof leads to, and claims its message.
+    pub async fn claim(&self, user: &User, proof: OutboxProof) {
+        let number = proof.number;
+        let prove = INativeRollup::proveOutboxCall {
+            number,
+            accountProof: proof.account_proof,
+            storageProof: proof.storage_proof,
+        };
+        self.call(user, U256::ZERO, &prove);
+        let claim = INativeRollup::claimCall {
+            message: proof.message,
+            number,
+            path: proof.path.to_vec(),
+            feeRecipient: user.address(),
+        };
+        self.call(user, U256::ZERO, &claim);
+        self.pass(1).await;
+    }
+
     /// Balance on L1.
     #[must_use]
     pub fn balance_on_l1(&self, address: Address) -> U256 {
@@ -328,6 +372,9 @@ pub struct NativeNode {
     pub view: View,
     /// Its blocks.
     pub blocks: Blocks,
+    /// Its messages to L1.
+    pub outbox: Outbox,
+    store: Store,
     tasks: Vec<(&'static str, JoinHandle<Ended>)>,
     stop: CancellationToken,
 }
@@ -427,7 +474,8 @@ impl NativeNode {
             }
         }
         let Tasks { tasks, stop } = tasks;
-        Self { chain, pool, view, blocks, tasks, stop }
+        let outbox = Outbox::new(chain.clone(), store.clone());
+        Self { chain, pool, view, blocks, outbox, store, tasks, stop }
     }
 
     /// Number of the head.
@@ -462,6 +510,46 @@ impl NativeNode {
     /// If the pool does not want it.
     pub fn transfer(&self, user: &User, to: Address, amount: U256) -> B256 {
         self.send(user, |tx| (tx.to, tx.value) = (to.into(), amount))
+    }
+
+    /// Asks for ether on L1.
+    pub fn withdraw(&self, user: &User, to: Address, amount: U256) -> B256 {
+        let (fee, data) = (U256::ZERO, Bytes::new());
+        let call = INativeMessenger::sendCall { to, fee, gasLimit: 100_000, data };
+        user.call(&self.chain, &self.pool, MESSENGER, amount, &call)
+    }
+
+    /// What L1 is shown of a message to it, as the node answers whoever asks.
+    ///
+    /// # Panics
+    /// If the database fails, or its state is not what its logs say.
+    #[must_use]
+    pub fn outbox_proof(&self, message: u64) -> Option<OutboxProof> {
+        let settled = self.view.read(|follower| follower.settled())?;
+        let known = self.chain.storage().canonical_hash(settled.number).expect("it answers");
+        assert_eq!(known, Some(settled.hash), "what L1 has settled is on this chain");
+        self.outbox.proof(message, settled.number).expect("the logs agree with the state")
+    }
+
+    /// Checks that what L1 will be shown is kept for the last block of every item, and for no block that the chain has not.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn check_outbox(&self) {
+        let ends: Vec<_> = self.view.read(|follower| {
+            let steps = follower.steps_from(0, 0).expect("nothing is forgotten in so short a time");
+            let ends = steps.filter(|walked| walked.after.position > walked.at.position);
+            ends.map(|walked| walked.after.parent).filter(|block| block.number > 0).collect()
+        });
+        assert!(!ends.is_empty(), "items were walked over");
+        for block in ends {
+            let kept = self.store.has_outbox_proof(block.number, block.hash);
+            assert!(kept.expect("it answers"), "block {} ends an item", block.number);
+        }
+        for of in self.store.outbox_proofs_above(0).expect("it answers") {
+            let hash = self.chain.storage().canonical_hash(of.number).expect("it answers");
+            assert_eq!(hash, Some(of.hash), "block {} is gone", of.number);
+        }
     }
 
     /// Next nonce of an account at the head.

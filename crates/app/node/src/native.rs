@@ -3,7 +3,6 @@
 //! The L2 answers at once. What follows L1 starts when L1 has said what the rollup is; what settles is there for everybody with a key,
 //! whether this node makes blocks or not.
 
-mod outbox;
 mod rpc;
 
 use std::{
@@ -24,8 +23,8 @@ use ethrex_l1::{
 };
 use ethrex_rpc::{Server, modules};
 use ethrex_settle::{
-    Blocks, Challenger, ClaimPolicy, Contract, Deployment, Driver, DriverParts, Poster, Proposer,
-    Rescuer, SequencerConfig, Settler, ToPost, View, bindings::Mode,
+    Blocks, Challenger, ClaimPolicy, Contract, Deployment, Driver, DriverParts, Outbox, Poster,
+    Proposer, Rescuer, SequencerConfig, Settler, ToPost, View, bindings::Mode,
 };
 use ethrex_store::{Identity, Store};
 use ethrex_txpool::PoolConfig;
@@ -42,7 +41,6 @@ use crate::{
     tasks::Tasks,
     telemetry,
 };
-use outbox::Outbox;
 use rpc::Following;
 
 /// Updates from L1 that wait for the driver at most; each holds the events of one look.
@@ -213,7 +211,7 @@ impl OpenNative {
         let native = rpc::module(rpc::Rollup {
             context: context.clone(),
             contract,
-            outbox: Outbox::new(self.open.chain.clone()),
+            outbox: Outbox::new(self.open.chain.clone(), self.store.clone()),
             following: Arc::clone(&self.following),
         });
         let server =

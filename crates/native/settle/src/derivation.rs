@@ -444,10 +444,20 @@ impl Derivation {
         Some((self.tree.path_at(index, count)?, self.tree.root_at(count)?))
     }
 
-    /// The last settled block; `None` while that is the genesis.
+    /// The last block that was executed on L1 up to this L1 block; `None` if that is the genesis, or L1 executes none.
     #[must_use]
-    pub fn settled(&self) -> Option<Settled> {
-        self.settled.last().map(|(_, settled)| *settled)
+    pub fn settled_by(&self, l1: u64) -> Option<Settled> {
+        self.settled.iter().rev().find(|(at, _)| *at <= l1).map(|(_, settled)| *settled)
+    }
+
+    /// The first position whose proposal was not final at this L1 block.
+    #[must_use]
+    pub fn open_at(&self, l1: u64) -> u64 {
+        let last = self.disputes.iter().rev().find_map(|(at, dispute)| match dispute {
+            Dispute::Finalized { position } if *at <= l1 => Some(*position),
+            _ => None,
+        });
+        last.map_or(0, |last| last + 1)
     }
 
     /// Proposals that stand, by position, and the first position that is not final.

@@ -30,6 +30,7 @@ use crate::{
     follower::Follower,
     metrics,
     operator::Operator,
+    outbox::{Keeper, OutboxProofError, RootProofs},
     own::{Own, OwnError, OwnItems},
     poster::ToPost,
     sequencer::{Age, Built, Choice, Ending, Job, SequencerConfig, ending},
@@ -79,6 +80,9 @@ pub enum DriverError {
     /// Items of ours could not be kept.
     #[error(transparent)]
     Own(#[from] OwnError),
+    /// What L1 will be shown could not be kept.
+    #[error(transparent)]
+    OutboxProof(#[from] OutboxProofError),
     /// L1 contradicts itself.
     #[error(transparent)]
     OutOfOrder(#[from] OutOfOrder),
@@ -121,6 +125,7 @@ pub struct Driver {
     parts: DriverParts,
     view: View,
     own: OwnItems,
+    outbox: Keeper,
     sequencer: Option<Sequencing>,
     to_post: watch::Sender<Option<ToPost>>,
     /// The last L1 block that was read.
@@ -182,6 +187,8 @@ impl Driver {
             let header = storage.header(hash).ok().flatten()?;
             Some((header.number, header.timestamp))
         })?;
+        let proofs = RootProofs::new(parts.blocks.chain().clone(), parts.blocks.store().clone());
+        let outbox = Keeper::open(proofs)?;
         let view = View::new(parts.deployment.clone());
         let (to_post, posting) = watch::channel(None);
         let chain_id = parts.deployment.config.chainId;
@@ -196,7 +203,8 @@ impl Driver {
         let shared = view.clone();
         let (read, l1) = (None, None);
         let (verified, complete) = (0, false);
-        let driver = Self { parts, view, own, sequencer, to_post, read, l1, verified, complete };
+        let driver =
+            Self { parts, view, own, outbox, sequencer, to_post, read, l1, verified, complete };
         Ok((driver, shared, posting))
     }
 
@@ -294,7 +302,10 @@ impl Driver {
     /// The next block that L1 has and we have not walked over.
     fn derive_next(&mut self) -> Result<Option<Work>, DriverError> {
         let mut known = false;
-        while let Some(plan) = self.view.write(Follower::next_plan) {
+        loop {
+            let (plan, tip) = self.view.write(|follower| (follower.next_plan(), follower.tip()));
+            self.outbox.on_walk(&tip)?;
+            let Some(plan) = plan else { break };
             if let Some(block) = self.parts.blocks.known(&plan)? {
                 self.walked(&plan, block, "known")?;
                 known = true;
@@ -323,6 +334,8 @@ impl Driver {
         );
         if !self.complete && walked && read.saturating_add(self.parts.delay) >= head.number {
             self.complete = true;
+            let settled = self.view.read(Follower::settled);
+            self.outbox.report(settled.map_or(0, |settled| settled.number));
             self.follow()?;
         }
         Ok(())
@@ -383,8 +396,12 @@ impl Driver {
                 storage.set_finalized(settled.hash)?;
             }
         }
-        let start = self.view.read(|follower| follower.start().position);
+        let (start, settled) =
+            self.view.read(|follower| (follower.start().position, follower.settled_for_good()));
         self.own.forget(start)?;
+        if let Some(settled) = settled {
+            self.outbox.on_settled(settled.number)?;
+        }
         self.show_to_post();
         Ok(())
     }
@@ -406,6 +423,7 @@ impl Driver {
         if at.number < old.number {
             let (from, to) = (old.number, at.number);
             tracing::warn!(from, to, transactions = returned.len(), "the rollup went back");
+            self.outbox.on_reorg(to)?;
         }
         // Our own transactions are made anew for every item.
         if let Some(sequencing) = &self.sequencer {
@@ -512,6 +530,9 @@ impl Driver {
             let (open_for, item_time) = (sequencing.opened.elapsed(), sequencing.config.item_time);
             let age = Age { open_for, item_time, waiting, stale };
             if ending(own, &age) == Ending::Close {
+                if let Some(last) = own.blocks.last().map(|block| block.after) {
+                    self.outbox.on_close(own.position, last.number, last.hash)?;
+                }
                 self.own.close()?;
                 self.show_to_post();
             }

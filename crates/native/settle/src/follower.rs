@@ -134,10 +134,21 @@ impl Follower {
     /// The last block that L1 has settled; `None` while that is the genesis, or is not walked over yet.
     #[must_use]
     pub fn settled(&self) -> Option<Settled> {
-        if let Some(settled) = self.derivation.settled() {
+        self.settled_by(u64::MAX)
+    }
+
+    /// The last block of which L1 will not take back that it is settled.
+    #[must_use]
+    pub fn settled_for_good(&self) -> Option<Settled> {
+        self.settled_by(self.derivation.upto()?.checked_sub(REORG_DEPTH)?)
+    }
+
+    /// The last block that was settled at this L1 block.
+    fn settled_by(&self, l1: u64) -> Option<Settled> {
+        if let Some(settled) = self.derivation.settled_by(l1) {
             return Some(settled);
         }
-        let (_, open) = self.derivation.proposals();
+        let open = self.derivation.open_at(l1);
         let last = self.walk.partition_point(|walked| walked.at.position < open).checked_sub(1)?;
         let Parent { number, hash, .. } = self.walk[last].after.parent;
         (number > 0).then_some(Settled { number, hash })
@@ -161,7 +172,8 @@ impl Follower {
     /// Forgets steps that are settled and so old that L1 does not take them back.
     fn prune(&mut self) {
         let Some(upto) = self.derivation.upto() else { return };
-        let Some(settled) = self.settled() else { return };
+        // Whatever L1 takes back, the block that is settled then is part of the walk.
+        let Some(settled) = self.settled_for_good() else { return };
         let below = upto.saturating_sub(REORG_DEPTH);
         let old = |walked: &Walked| {
             walked.after.parent.number < settled.number

@@ -3,60 +3,86 @@
 //! The chain's logs hold every message. This index reads each block once, up to the settled one that is asked for, and keeps the tree
 //! that the messenger keeps the root of. Where the chain was reorganised it goes back to the last block that still stands.
 //!
-//! Not here: which block is settled, and the messages of L1 to the rollup (`ethrex_settle::derivation`).
+//! Not here: which block is settled, and the messages of L1 to the rollup ([`crate::derivation`]).
 
-use std::sync::Mutex;
+mod proofs;
 
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolEvent;
 use ethrex_chain::Chain;
-use ethrex_settle::{
+use ethrex_storage::StorageError;
+use ethrex_store::Store;
+use ethrex_types::Receipt;
+use parking_lot::Mutex;
+
+use crate::{
     bindings::{INativeMessenger, Message},
     operator::MESSENGER,
     tree::{Path, Tree},
 };
-use ethrex_storage::StorageError;
-use ethrex_types::{Receipt, StateError};
 
-/// Where the messenger keeps the root of its outbox.
-const ROOT_SLOT: B256 = B256::ZERO;
+pub use proofs::OutboxProofError;
+use proofs::RootProof;
+pub(crate) use proofs::{Keeper, RootProofs};
 
 /// A message, and the way from it to the state of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OutboxProof {
-    pub(crate) message: Message,
-    pub(crate) leaf: B256,
+pub struct OutboxProof {
+    /// The message.
+    pub message: Message,
+    /// Its leaf in the outbox.
+    pub leaf: B256,
     /// The block whose outbox holds it.
-    pub(crate) number: u64,
-    pub(crate) root: B256,
-    pub(crate) path: Path,
+    pub number: u64,
+    /// The root of that outbox.
+    pub root: B256,
+    /// From the leaf to the root.
+    pub path: Path,
     /// From the block's state root to the messenger.
-    pub(crate) account_proof: Vec<Bytes>,
+    pub account_proof: Vec<Bytes>,
     /// From the messenger's storage root to the root of its outbox.
-    pub(crate) storage_proof: Vec<Bytes>,
+    pub storage_proof: Vec<Bytes>,
 }
 
-/// Why a proof cannot be given.
+/// Why a message cannot be shown, or is not what its log says.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OutboxError {
-    #[error(transparent)]
+pub enum OutboxError {
+    /// The chain's database failed.
+    #[error("storage")]
     Storage(#[from] StorageError),
+    /// There is no telling whether the outbox can be proven.
     #[error(transparent)]
-    State(#[from] StateError),
+    Proof(#[from] OutboxProofError),
+    /// A log of the messenger is none of its events.
     #[error("the log of message {0} does not decode")]
     Malformed(usize),
+    /// The messenger left out a number.
     #[error("message {found} follows message {expected} in the logs")]
-    Gap { expected: u64, found: u64 },
+    Gap {
+        /// The number that comes next.
+        expected: u64,
+        /// The number that came.
+        found: u64,
+    },
+    /// Logs and state contradict each other.
     #[error(
         "the outbox of block {number} has root {found} by its logs and {expected} by its state"
     )]
-    OtherRoot { number: u64, expected: B256, found: B256 },
+    OtherRoot {
+        /// The block.
+        number: u64,
+        /// What the state says.
+        expected: B256,
+        /// What the logs say.
+        found: B256,
+    },
 }
 
 /// The index. It fills itself as it is asked.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     chain: Chain,
+    proofs: RootProofs,
     index: Mutex<Index>,
 }
 
@@ -64,7 +90,6 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct Index {
     tree: Tree,
-    messages: Vec<Message>,
     /// Blocks with messages, oldest first, and how many messages there are after each.
     blocks: Vec<(BlockId, u64)>,
     /// The last block read.
@@ -78,42 +103,48 @@ struct BlockId {
 }
 
 impl Outbox {
-    pub(crate) fn new(chain: Chain) -> Self {
-        Self { chain, index: Mutex::default() }
+    /// The outbox of a chain; `store` is what its driver remembers.
+    #[must_use]
+    pub fn new(chain: Chain, store: Store) -> Self {
+        Self { proofs: RootProofs::new(chain.clone(), store), chain, index: Mutex::default() }
     }
 
-    /// The proof of a message as of a block; `None` if that block's outbox does not hold it, or its state is not kept any more.
-    pub(crate) fn proof(&self, message: u64, at: u64) -> Result<Option<OutboxProof>, OutboxError> {
-        let storage = self.chain.storage();
-        let Some(hash) = storage.canonical_hash(at)? else { return Ok(None) };
-        let (found, leaf, path, root) = {
-            let mut index = self.index.lock().expect("no reader of the index panics");
-            index.read(&self.chain, at)?;
-            let count = index.count_at(at);
-            let found = usize::try_from(message).ok().and_then(|i| index.messages.get(i));
-            let tree = &index.tree;
-            match (found, tree.leaf(message), tree.path_at(message, count), tree.root_at(count)) {
-                (Some(found), Some(leaf), Some(path), Some(root)) => {
-                    (found.clone(), leaf, path, root)
+    /// The proof of a message as of a settled block, or as of one shortly before it where that one's state is no longer kept;
+    /// `None` if that block's outbox does not hold the message.
+    ///
+    /// # Errors
+    /// If a database fails, or the logs of the chain contradict its state.
+    pub fn proof(&self, message: u64, settled: u64) -> Result<Option<OutboxProof>, OutboxError> {
+        let Some(RootProof { number, root, nodes }) = self.proofs.upto(settled)? else {
+            return Ok(None);
+        };
+        let (holder, leaf, path, found) = {
+            let mut index = self.index.lock();
+            index.read(&self.chain, number)?;
+            let (tree, count) = (&index.tree, index.count_at(number));
+            let place = (index.holder(message), tree.leaf(message), tree.path_at(message, count));
+            match (place, tree.root_at(count)) {
+                ((Some(holder), Some(leaf), Some(path)), Some(found)) => {
+                    (holder, leaf, path, found)
                 }
                 _ => return Ok(None),
             }
         };
-        let Some(state) = storage.state_at(hash)? else { return Ok(None) };
-        let proof = state.proof(MESSENGER, &[ROOT_SLOT])?;
-        let slot = proof.slots.first();
-        let expected = slot.map_or(B256::ZERO, |slot| slot.value.into());
-        if expected != root {
-            return Err(OutboxError::OtherRoot { number: at, expected, found: root });
+        if root != found {
+            return Err(OutboxError::OtherRoot { number, expected: root, found });
         }
+        let receipts = self.chain.storage().receipts(holder.hash)?.unwrap_or_default();
+        let mut sent = sent(&receipts)?.into_iter().map(|(_, sent)| sent);
+        // The chain may have gone another way since the index was read.
+        let Some(message) = sent.find(|sent| sent.index == message) else { return Ok(None) };
         Ok(Some(OutboxProof {
-            message: found,
+            message,
             leaf,
-            number: at,
+            number,
             root,
             path,
-            account_proof: proof.proof.clone(),
-            storage_proof: slot.map(|slot| slot.proof.clone()).unwrap_or_default(),
+            account_proof: nodes.account,
+            storage_proof: nodes.storage,
         }))
     }
 }
@@ -132,10 +163,7 @@ impl Index {
                     return Err(OutboxError::Gap { expected, found: message.index });
                 }
             }
-            for (leaf, message) in sent {
-                self.tree.push(leaf);
-                self.messages.push(message);
-            }
+            sent.iter().for_each(|(leaf, _)| self.tree.push(*leaf));
             let (block, count) = (BlockId { number, hash }, self.tree.len());
             if self.blocks.last().map_or(0, |(_, before)| *before) < count {
                 self.blocks.push((block, count));
@@ -162,8 +190,13 @@ impl Index {
         let (tip, count) = self.blocks.last().map_or((None, 0), |(block, n)| (Some(*block), *n));
         self.tip = tip;
         self.tree.truncate(count);
-        self.messages.truncate(usize::try_from(count).unwrap_or(usize::MAX));
         Ok(())
+    }
+
+    /// The block that a message was sent in.
+    fn holder(&self, message: u64) -> Option<BlockId> {
+        let before = self.blocks.partition_point(|(_, count)| *count <= message);
+        self.blocks.get(before).map(|(block, _)| *block)
     }
 
     /// How many messages there are after a block that was read.
@@ -174,7 +207,10 @@ impl Index {
 }
 
 /// The messages of some receipts, with their leaves, in order.
-pub(crate) fn sent(receipts: &[Receipt]) -> Result<Vec<(B256, Message)>, OutboxError> {
+///
+/// # Errors
+/// If a log of the messenger does not decode.
+pub fn sent(receipts: &[Receipt]) -> Result<Vec<(B256, Message)>, OutboxError> {
     let logs = receipts.iter().flat_map(|receipt| &receipt.logs);
     logs.filter(|log| is_message(log.address, log.data.topics()))
         .enumerate()
@@ -232,5 +268,7 @@ mod tests {
         let index = Index { blocks: vec![(block(4), 1), (block(9), 3)], ..Index::default() };
         let counts = [0, 3, 4, 8, 9, 50].map(|number| index.count_at(number));
         assert_eq!(counts, [0, 0, 1, 1, 3, 3]);
+        let holders = [0, 1, 2, 3].map(|message| index.holder(message).map(|at| at.number));
+        assert_eq!(holders, [Some(4), Some(9), Some(9), None]);
     }
 }

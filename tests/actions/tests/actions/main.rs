@@ -5,6 +5,7 @@ mod histories;
 mod l1;
 mod limits;
 mod native;
+mod native_exits;
 mod operators;
 mod proving;
 mod restarts;

@@ -12,14 +12,13 @@ use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use ethrex_execute::{BlockBody, Execute, ExecuteResult, Flags, Header, Mode, level_of};
 use ethrex_rpc::{Args, Context, RpcError, register};
 use ethrex_settle::{
-    Blocks, View,
+    Blocks, Outbox, OutboxError, OutboxProof, View,
     bindings::{Message, Mode as Settlement},
     derivation::Next,
+    outbox,
 };
 use jsonrpsee::RpcModule;
 use serde::{Deserialize, Serialize};
-
-use super::outbox::{self, Outbox, OutboxError, OutboxProof};
 
 /// What the methods work on.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use ethrex_l1::At;
 use super::*;
 use crate::bindings::{
     Config,
-    INativeRollup::{Advanced, Posted, Skipped},
+    INativeRollup::{Advanced, Finalized, Posted, Skipped},
     Item, L1Context, Mode,
 };
 
@@ -133,4 +133,23 @@ fn what_is_settled_and_old_is_forgotten_and_nothing_else() {
     assert_eq!(follower.start().position, 3, "what comes after the settled block is needed");
     assert_eq!(follower.tip(), tip);
     assert!(follower.derivation().item(2).is_none() && follower.derivation().item(3).is_some());
+}
+
+#[test]
+fn what_was_final_before_is_settled_again_when_l1_goes_back() {
+    let mut follower = history(9, 1);
+    let finalized = |position, at| {
+        let done = Finalized { position, blockHash: B256::ZERO };
+        event_at(at, RollupEvent::Finalized(done))
+    };
+    let number = |settled: Option<Settled>| settled.map(|settled| settled.number);
+    read(&mut follower, 10, (0..=3).map(|position| finalized(position, 10)).collect());
+    assert_eq!((number(follower.settled()), number(follower.settled_for_good())), (Some(5), None));
+    let late = 9 + REORG_DEPTH;
+    read(&mut follower, late, (4..=5).map(|position| finalized(position, late)).collect());
+    read(&mut follower, late + 100, vec![]);
+    assert_eq!(number(follower.settled()), Some(6));
+    assert_eq!(number(follower.settled_for_good()), Some(5));
+    follower.take(Update::Reorganised { to: late - 1 }).unwrap();
+    assert_eq!(number(follower.settled()), Some(5));
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use alloy_primitives::Bytes;
 use alloy_sol_types::SolCall;
 use ethrex_execute::{gas, roots::merkle_path, stream};
-use ethrex_l1::{L1Error, Outcome, Reaction, Sender, SenderStopped, TxRequest};
+use ethrex_l1::{L1Error, Outcome, Reaction, Revert, Sender, SenderStopped, TxRequest};
+use parking_lot::Mutex;
 use tokio::{
     task::JoinError,
     time::{MissedTickBehavior, interval},
@@ -141,6 +142,8 @@ pub struct Settler {
     view: View,
     /// Time between two looks at L1.
     every: Duration,
+    /// The block that it was last said of that L1 refuses it.
+    stuck: Mutex<Option<(u64, u64)>>,
 }
 
 impl Settler {
@@ -153,7 +156,7 @@ impl Settler {
         view: View,
         every: Duration,
     ) -> Self {
-        Self { contract, sender, blocks, view, every }
+        Self { contract, sender, blocks, view, every, stuck: Mutex::new(None) }
     }
 
     /// Runs until stopped. An L1 that is down is waited for.
@@ -180,16 +183,15 @@ impl Settler {
             let count = steps.len();
             let call = INativeRollup::advanceCall { steps };
             if let Err(why) = self.contract.would_work(&call).await? {
-                // Mostly somebody else was faster.
-                metrics::refused("advance");
-                tracing::debug!(%why, position = head.position, index = head.index, "blocks cannot be settled now");
+                self.refused(&head, &why);
                 return Ok(());
             }
             let data = call.abi_encode();
             let bytes = data.len();
             let purpose = purpose("advance", head.position, &data);
+            let gas_limit = size.tx_gas().min(MAX_TX_GAS);
             let request = TxRequest {
-                gas_limit: Some(size.tx_gas().min(MAX_TX_GAS)),
+                gas_limit: Some(gas_limit),
                 ..TxRequest::call(self.contract.address(), data)
             };
             match self.sender.submit(purpose, request).await?.await? {
@@ -204,9 +206,16 @@ impl Settler {
                         "settled"
                     );
                 }
-                Outcome::Reverted(_, why) | Outcome::WouldRevert(why) => {
+                // It worked in the block before: somebody else's came first in the same block.
+                Outcome::Reverted(mined, why)
+                    if why.data.is_empty() && mined.gas_used < gas_limit =>
+                {
                     metrics::refused("advance");
-                    tracing::debug!(%why, "somebody else was faster");
+                    tracing::debug!(position = head.position, "somebody else was faster");
+                    return Ok(());
+                }
+                Outcome::Reverted(_, why) | Outcome::WouldRevert(why) => {
+                    self.refused(&head, &why);
                     return Ok(());
                 }
                 Outcome::Refused(why) => {
@@ -217,6 +226,24 @@ impl Settler {
             }
         }
     }
+
+    /// L1 does not settle the blocks behind `head`. Being late is a part of the game; all else holds the rollup up, most of all
+    /// a call that runs out of gas, and is said once for each place.
+    fn refused(&self, head: &Head, why: &Revert) {
+        metrics::refused("advance");
+        let (position, index) = (head.position, head.index);
+        if is_late(why) {
+            tracing::debug!(%why, position, index, "somebody else was faster");
+        } else if self.stuck.lock().replace((position, index)) != Some((position, index)) {
+            let out_of_gas = why.data.is_empty();
+            tracing::warn!(%why, position, index, out_of_gas, "L1 refuses to settle a block; trying again");
+        }
+    }
+}
+
+/// Whether a settlement failed because L1 is past it, or has gone another way. A call that ran out of gas says nothing at all.
+fn is_late(why: &Revert) -> bool {
+    why.is::<INativeRollup::NotTheNextBlock>() || why.is::<INativeRollup::NotTheItem>()
 }
 
 /// Takes turns until stopped. An L1 that is down is waited for.
@@ -317,6 +344,8 @@ fn frame(posted: &PostedItem, k: u64) -> Option<Step> {
 
 #[cfg(test)]
 mod tests {
+    use alloy_sol_types::SolError;
+
     use super::*;
 
     /// An envelope of this length that declares this bound.
@@ -334,6 +363,15 @@ mod tests {
         assert!(!one.with(one).fits());
         let small = Size::of(&envelope(20 * 1024, 1_000_000), 2, 3, 7);
         assert!(small.with(small).with(small).with(small).fits());
+    }
+
+    #[test]
+    fn only_a_late_settlement_is_no_reason_to_worry() {
+        let late = INativeRollup::NotTheNextBlock { position: 1, k: 2 }.abi_encode();
+        assert!(is_late(&Revert { data: late.into() }));
+        let failed = INativeRollup::ExecuteFailed {}.abi_encode();
+        assert!(!is_late(&Revert { data: failed.into() }));
+        assert!(!is_late(&Revert::default()), "out of gas");
     }
 
     #[test]

@@ -126,7 +126,7 @@ fn shorten(message: &str) -> Cow<'static, str> {
 /// L1's verdict that a call fails, with the revert data where the node gave it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revert {
-    /// The revert data: a four-byte selector and the error's arguments; empty where unknown.
+    /// The revert data: a four-byte selector and the error's arguments; empty where unknown, and where gas ran out.
     pub data: Bytes,
 }
 
@@ -137,9 +137,10 @@ impl Revert {
     /// The revert inside `error`, if that is what the error says.
     pub(crate) fn of(error: &TransportError) -> Option<Self> {
         let RpcError::ErrorResp(payload) = error else { return None };
-        let reverted = payload.code == EXECUTION_REVERTED
-            || payload.message.to_ascii_lowercase().contains("revert");
-        reverted.then(|| Self { data: payload.as_revert_data().unwrap_or_default() })
+        let message = payload.message.to_ascii_lowercase();
+        let failed = ["revert", "out of gas", "outofgas"].iter().any(|how| message.contains(how));
+        (failed || payload.code == EXECUTION_REVERTED)
+            .then(|| Self { data: payload.as_revert_data().unwrap_or_default() })
     }
 
     /// Whether this is the Solidity error `E`.

@@ -163,6 +163,7 @@ pub fn deploy(tools: &Tools, l1_rpc: &str, flags: &[&str]) -> Result<Deployment,
 pub struct Layer2 {
     process: Process,
     rpc: Cast,
+    url: String,
     _home: TempDir,
 }
 
@@ -190,7 +191,11 @@ impl Layer2 {
         Self::start(tools, l1_rpc, of, &flags)
     }
 
-    fn start(
+    /// Starts a node with these flags.
+    ///
+    /// # Errors
+    /// If it ends or nothing answers.
+    pub fn start(
         tools: &Tools,
         l1_rpc: &str,
         of: &Deployment,
@@ -207,15 +212,22 @@ impl Layer2 {
         let args = [&node[..], &files, &http, &times, &settle, flags].concat();
         let mut process =
             Process::start(&tools.ethrex, &args, &of.env, &home.path().join("node.log"))?;
-        let rpc = Cast::new(tools.cast.clone(), &format!("http://127.0.0.1:{port}"));
+        let url = format!("http://127.0.0.1:{port}");
+        let rpc = Cast::new(tools.cast.clone(), &url);
         process.until("the L2 answers", || rpc.block_number().ok())?;
-        Ok(Self { process, rpc, _home: home })
+        Ok(Self { process, rpc, url, _home: home })
     }
 
     /// The L2 as cast sees it.
     #[must_use]
     pub fn l2(&self) -> Cast {
         self.rpc.clone()
+    }
+
+    /// Where the L2 answers.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// `kill -9`.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub struct Tools {
     /// The node under test.
     pub ethrex: PathBuf,
+    /// Our command line for users.
+    pub rex: PathBuf,
     /// Foundry's cast.
     pub cast: PathBuf,
     /// Foundry's anvil.
@@ -29,8 +31,10 @@ impl Tools {
         let root =
             here.ancestors().nth(2).expect("tests/e2e is two folders below the workspace root");
         let js = env::var_os("ETHREX_E2E_JS").map_or_else(|| here.join("js"), PathBuf::from);
+        let ethrex = existing(env::var_os("ETHREX_BIN").map_or_else(beside, PathBuf::from));
         Self {
-            ethrex: existing(env::var_os("ETHREX_BIN").map_or_else(beside, PathBuf::from)),
+            rex: existing(ethrex.with_file_name("rex")),
+            ethrex,
             cast: foundry(&js, "cast"),
             anvil: foundry(&js, "anvil"),
             l1_genesis: existing(root.join("crates/rollup/deploy/genesis/l1.json")),

@@ -1,5 +1,7 @@
 //! The whole round of money on the real binary, driven by cast and viem.
 
+#[path = "e2e/dispute.rs"]
+mod dispute;
 #[path = "e2e/native.rs"]
 mod native;
 

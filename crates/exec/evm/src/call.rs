@@ -14,18 +14,25 @@ use revm::{
         either::Either,
         result::{EVMError, ExecutionResult, InvalidTransaction},
     },
-    database::State,
-    inspector::NoOpInspector,
+    database::{State, bal::EvmDatabaseError},
 };
+#[cfg(feature = "trace")]
+use {ethrex_types::StateDiff, revm::DatabaseCommit as _};
 
 use crate::{
     db::{Accesses, StateDb},
-    evm::RulesEvm,
+    evm::{Observer, RulesEvm},
     executor::block_env,
     precompile::Meter,
     rules::TxRules,
     spec::ExecutorSpec,
+    stop::{StopCell, Stopped},
     tx_env::TxEnv,
+};
+#[cfg(feature = "trace")]
+use crate::{
+    executor::take_changes,
+    trace::{Trace, TraceError, Tracer, TxPlace},
 };
 
 /// A message to simulate. Fees may be zero: then no balance is needed for gas.
@@ -134,8 +141,49 @@ pub fn simulate(
 ) -> Result<CallOutcome, CallError> {
     let overridden = Overridden::new(state, overrides);
     let state: &dyn StateReader = if overrides.accounts.is_empty() { state } else { &overridden };
-    let spec = ExecutorSpec::new(spec, header);
-    let mut env = block_env(&spec, header);
+    let (mut evm, stop) = set_up(spec, rules, header, state, call);
+    let result = evm.transact_raw(tx_env(spec.chain_id(), call));
+    let result = result.map_err(|error| refusal(error, &stop))?.result;
+    let accesses = std::mem::take(&mut evm.db_mut().database.accesses);
+    Ok(outcome(result, accesses))
+}
+
+/// As [`simulate`], while `tracer` records what happens. Returns what it recorded, and what the call changes.
+#[cfg(feature = "trace")]
+pub fn trace_call(
+    spec: &ChainSpec,
+    rules: &dyn TxRules,
+    header: &Header,
+    state: &dyn StateReader,
+    call: &Call,
+    overrides: &Overrides,
+    tracer: &Tracer,
+) -> Result<(Trace, StateDiff), TraceError<CallError>> {
+    let overridden = Overridden::new(state, overrides);
+    let state: &dyn StateReader = if overrides.accounts.is_empty() { state } else { &overridden };
+    let (mut evm, stop) = set_up(spec, rules, header, state, call);
+    evm.observe(tracer);
+    let result = evm.transact_raw(tx_env(spec.chain_id(), call));
+    let recorder = evm.observed();
+    if let Some(why) = recorder.stopped() {
+        return Err(TraceError::Stopped(why));
+    }
+    let result = result.map_err(|error| TraceError::Invalid(refusal(error, &stop)))?;
+    let trace = evm.trace_of(recorder, &result, TxPlace::default(), &stop)?;
+    let mut db = evm.into_db();
+    db.commit(result.state);
+    Ok((trace, take_changes(&mut db, spec.fork_at(header.number, header.timestamp))))
+}
+
+/// An EVM for one call: what a block asks of a transaction it does not ask of a call.
+fn set_up<'a>(
+    spec: &ChainSpec,
+    rules: &'a dyn TxRules,
+    header: &Header,
+    state: &'a dyn StateReader,
+    call: &Call,
+) -> (RulesEvm<'a, State<StateDb<'a>>, Observer>, StopCell) {
+    let mut env = block_env(&ExecutorSpec::new(spec, header), header);
     let cfg = &mut env.cfg_env;
     cfg.disable_eip3607 = true;
     cfg.disable_block_gas_limit = true;
@@ -144,23 +192,20 @@ pub fn simulate(
     cfg.disable_base_fee = call.gas_price == 0;
     let reader = StateDb::new(state, header.number);
     let stop = reader.stop();
-    let db = State::builder().with_database(reader).build();
-    let meter = Meter::default();
-    let mut evm = RulesEvm::new(db, env, rules, &meter, &stop, NoOpInspector {}, false);
-    let result = match evm.transact_raw(tx_env(spec.chain.chain_id(), call)) {
-        Ok(result) => result.result,
-        Err(error) => {
-            if let Some(fault) = stop.take_fault() {
-                return Err(CallError::Fault(fault));
-            }
-            match error {
-                EVMError::Transaction(invalid) => return Err(CallError::Invalid(invalid)),
-                other => panic!("a call can only fail by a verdict or a read fault: {other}"),
-            }
-        }
-    };
-    let accesses = std::mem::take(&mut evm.db_mut().database.accesses);
-    Ok(outcome(result, accesses))
+    let db = State::builder().with_database(reader).with_bundle_update().build();
+    let evm = RulesEvm::new(db, env, rules, &Meter::default(), &stop, Observer::default(), false);
+    (evm, stop)
+}
+
+/// Why a call did not run to its end.
+fn refusal(error: EVMError<EvmDatabaseError<Stopped>>, stop: &StopCell) -> CallError {
+    if let Some(fault) = stop.take_fault() {
+        return CallError::Fault(fault);
+    }
+    match error {
+        EVMError::Transaction(invalid) => CallError::Invalid(invalid),
+        other => panic!("a call can only fail by a verdict or a read fault: {other}"),
+    }
 }
 
 fn outcome(result: ExecutionResult, accesses: Accesses) -> CallOutcome {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes};
-use ethrex_types::{Missing, StateError, StateReader, account::KECCAK_EMPTY};
+use ethrex_types::{AccountInfo, Missing, StateError, StateReader, account::KECCAK_EMPTY};
 use revm::{
     Database,
     bytecode::Bytecode,
@@ -101,6 +101,17 @@ impl<'a> StateDb<'a> {
         })
     }
 
+    /// An account names this code, so its absence is a hole in the state and never "no code".
+    fn read_code(&self, hash: B256) -> Result<Bytes, Stopped> {
+        let code = self.reader.code(hash);
+        self.note(code.and_then(|code| code.ok_or(StateError::Missing(Missing::Code(hash)))))
+    }
+
+    fn read_block_hash(&self, number: u64) -> Result<B256, Stopped> {
+        let hash = self.reader.block_hash(number);
+        self.note(hash.and_then(|hash| hash.ok_or(StateError::Missing(Missing::BlockHash(number)))))
+    }
+
     /// Counts an item about to be read for the first time. Beyond the limit nothing is read, and nothing counts.
     fn count_item(&mut self) -> Result<(), Stopped> {
         if self.in_transaction {
@@ -151,14 +162,7 @@ impl Database for StateDb<'_> {
             self.count_item()?;
             self.accesses.accounts.insert(address, BTreeSet::new());
         }
-        let account = self.reader.account(address);
-        Ok(self.note(account)?.map(|account| RevmAccountInfo {
-            nonce: account.nonce,
-            balance: account.balance,
-            code_hash: account.code_hash,
-            code: None,
-            ..Default::default()
-        }))
+        Ok(self.note(self.reader.account(address))?.map(account_info))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Stopped> {
@@ -168,16 +172,11 @@ impl Database for StateDb<'_> {
         if self.stop.is_set() {
             return Err(Stopped);
         }
-        let code = self.reader.code(code_hash);
-        // An account names this code, so its absence is a hole in the state and never "no code".
-        let code = self.note(
-            code.and_then(|code| code.ok_or(StateError::Missing(Missing::Code(code_hash)))),
-        )?;
+        let code = self.read_code(code_hash)?;
         if self.accesses.codes.insert(code_hash, code.clone()).is_none() {
             self.count_code(&code)?;
         }
-        // What begins like a delegation and is none (EIP-7702) runs as code, whose first byte is invalid.
-        Ok(Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code)))
+        Ok(bytecode(code))
     }
 
     fn storage(&mut self, address: Address, key: StorageKey) -> Result<StorageValue, Stopped> {
@@ -198,7 +197,46 @@ impl Database for StateDb<'_> {
             self.count_headers(headers)?;
             self.accesses.oldest_block_hash = Some(number);
         }
-        let hash = self.reader.block_hash(number);
-        self.note(hash.and_then(|hash| hash.ok_or(StateError::Missing(Missing::BlockHash(number)))))
+        self.read_block_hash(number)
     }
+}
+
+/// Reads for whoever looks at the state besides execution, such as a tracer: nothing is counted or noted.
+#[cfg(feature = "trace")]
+impl revm::DatabaseRef for StateDb<'_> {
+    type Error = Stopped;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<RevmAccountInfo>, Stopped> {
+        Ok(self.note(self.reader.account(address))?.map(account_info))
+    }
+
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, Stopped> {
+        if code_hash == KECCAK_EMPTY {
+            return Ok(Bytecode::default());
+        }
+        Ok(bytecode(self.read_code(code_hash)?))
+    }
+
+    fn storage_ref(&self, address: Address, key: StorageKey) -> Result<StorageValue, Stopped> {
+        self.note(self.reader.storage(address, B256::from(key)))
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, Stopped> {
+        self.read_block_hash(number)
+    }
+}
+
+fn account_info(account: AccountInfo) -> RevmAccountInfo {
+    RevmAccountInfo {
+        nonce: account.nonce,
+        balance: account.balance,
+        code_hash: account.code_hash,
+        code: None,
+        ..Default::default()
+    }
+}
+
+/// What begins like a delegation and is none (EIP-7702) runs as code, whose first byte is invalid.
+fn bytecode(code: Bytes) -> Bytecode {
+    Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code))
 }

@@ -24,6 +24,22 @@ use crate::{
     tx_env::TxEnv,
 };
 
+#[cfg(feature = "trace")]
+use {
+    crate::{
+        stop::Stopped,
+        trace::{Trace, TraceError, Traced, Tracer, TxPlace},
+    },
+    revm::{DatabaseRef, database::bal::EvmDatabaseError},
+};
+
+/// What watches a transaction where somebody asks for it.
+#[cfg(feature = "trace")]
+pub(crate) use crate::trace::Recorder as Observer;
+/// Nobody can ask: nothing watches.
+#[cfg(not(feature = "trace"))]
+pub(crate) use revm::inspector::NoOpInspector as Observer;
+
 /// Gas of a system call before Amsterdam (EIP-4788, EIP-2935, EIP-7002, EIP-7251). revm always grants what EIP-8037 adds.
 const SYSTEM_CALL_GAS: u64 = 30_000_000;
 
@@ -63,6 +79,37 @@ where
             .with_precompiles(precompiles);
         constantinople::install(&cfg, &mut inner.instruction);
         Self { inner: Frames(inner), rules, inspect }
+    }
+}
+
+#[cfg(feature = "trace")]
+impl<DB> RulesEvm<'_, DB, Observer>
+where
+    DB: HasStorage + DatabaseRef<Error = EvmDatabaseError<Stopped>>,
+{
+    /// Records the next transaction.
+    pub(crate) fn observe(&mut self, tracer: &Tracer) {
+        self.inner.0.inspector = Observer::new(tracer);
+        self.inspect = true;
+    }
+
+    /// Ends the recording.
+    pub(crate) fn observed(&mut self) -> Observer {
+        self.inspect = false;
+        std::mem::take(&mut self.inner.0.inspector)
+    }
+
+    /// What was recorded of the transaction that has just run, while its changes are not in the database.
+    pub(crate) fn trace_of<V>(
+        &mut self,
+        recorder: Observer,
+        result: &ResultAndState<HaltReason>,
+        place: TxPlace,
+        stop: &StopCell,
+    ) -> Result<Trace, TraceError<V>> {
+        let Context { tx, block, journaled_state, .. } = &mut self.inner.0.ctx;
+        let traced = Traced { result, tx, block, place };
+        recorder.finish(&traced, &mut journaled_state.database, stop)
     }
 }
 

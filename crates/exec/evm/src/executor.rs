@@ -9,7 +9,7 @@ use alloy_evm::{
         BlockExecutionError, BlockExecutor as _, BlockValidationError, InternalBlockExecutionError,
     },
     eth::{
-        EthBlockExecutionCtx, EthBlockExecutor,
+        EthBlockExecutionCtx, EthBlockExecutor, EthTxResult,
         receipt_builder::{ReceiptBuilder, ReceiptBuilderCtx},
     },
 };
@@ -23,18 +23,22 @@ use ethrex_types::{
 };
 use revm::{
     Database as _, DatabaseCommit as _,
-    context::{Cfg as _, result::InvalidTransaction},
+    context::{
+        Cfg as _,
+        result::{HaltReason, InvalidTransaction},
+    },
     database::{State, bal::EvmDatabaseError, states::bundle_state::BundleRetention},
-    inspector::NoOpInspector,
     state::{Account, EvmState},
 };
 
+#[cfg(feature = "trace")]
+use crate::trace::{Trace, TraceError, Tracer, TxPlace};
 use crate::{
     constantinople, dao,
     db::{AccessLimits, Accesses, StateDb, Touched},
     deposits,
     diff::{state_diff, transaction_diff},
-    evm::RulesEvm,
+    evm::{Observer, RulesEvm},
     precompile::Meter,
     rules::{Payment, TxRules},
     spec::ExecutorSpec,
@@ -173,7 +177,10 @@ impl ReceiptBuilder for Receipts {
 }
 
 type Inner<'a> =
-    EthBlockExecutor<'a, RulesEvm<'a, State<StateDb<'a>>, NoOpInspector>, ExecutorSpec, Receipts>;
+    EthBlockExecutor<'a, RulesEvm<'a, State<StateDb<'a>>, Observer>, ExecutorSpec, Receipts>;
+
+/// What a transaction did, before it stands in the block.
+type Output = EthTxResult<HaltReason, TxType>;
 
 /// Executes one block on a state, transaction by transaction.
 pub struct BlockExecutor<'a> {
@@ -238,9 +245,7 @@ impl<'a> BlockExecutor<'a> {
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn close_bare(self) -> StateDiff {
-        let mut db = self.inner.evm.finish().0;
-        db.merge_transitions(BundleRetention::PlainState);
-        state_diff(db.take_bundle(), self.fork >= Fork::SpuriousDragon)
+        take_changes(&mut self.inner.evm.into_db(), self.fork)
     }
 
     fn start(
@@ -282,7 +287,7 @@ impl<'a> BlockExecutor<'a> {
             .build();
         let meter = Meter::new(rules.precompile_gas_limit());
         let env = block_env(&spec, header);
-        let evm = RulesEvm::new(db, env, rules, &meter, &stop, NoOpInspector {}, false);
+        let evm = RulesEvm::new(db, env, rules, &meter, &stop, Observer::default(), false);
         let ctx = EthBlockExecutionCtx {
             parent_hash: header.parent_hash,
             parent_beacon_block_root: header.parent_beacon_block_root,
@@ -338,6 +343,50 @@ impl<'a> BlockExecutor<'a> {
     ///
     /// Returns the gas used.
     pub fn run(&mut self, tx: &Tx, sender: Address) -> Result<u64, RunError<InvalidTx>> {
+        let output = self.execute(tx, sender).map_err(|error| self.why(tx, error));
+        let judged = output.and_then(|output| Ok((self.judge(tx, &output)?, output)));
+        self.meter.end(judged.is_ok());
+        let (items, output) = judged?;
+        self.commit(tx, sender, output, items).map_err(RunError::Fault)
+    }
+
+    /// As [`Self::run`], while `tracer` records what happens. Returns what it recorded.
+    #[cfg(feature = "trace")]
+    pub fn trace(
+        &mut self,
+        tx: &Tx,
+        sender: Address,
+        tracer: &Tracer,
+        place: TxPlace,
+    ) -> Result<Trace, TraceError<InvalidTx>> {
+        self.inner.evm.observe(tracer);
+        let output = self.execute(tx, sender);
+        let recorder = self.inner.evm.observed();
+        let traced = match output {
+            Err(error) => Err(match recorder.stopped() {
+                Some(why) => TraceError::Stopped(why),
+                None => self.why(tx, error).into(),
+            }),
+            Ok(output) => self.judge(tx, &output).map_err(TraceError::from).and_then(|items| {
+                let trace = self.inner.evm.trace_of(recorder, &output.result, place, &self.stop)?;
+                Ok((trace, output, items))
+            }),
+        };
+        self.meter.end(traced.is_ok());
+        let (trace, output, items) = traced?;
+        self.commit(tx, sender, output, items).map_err(TraceError::Fault)?;
+        Ok(trace)
+    }
+
+    /// What the transactions so far, and what opened the block, have changed.
+    #[cfg(feature = "trace")]
+    #[must_use]
+    pub fn into_changes(self) -> StateDiff {
+        take_changes(&mut self.inner.evm.into_db(), self.fork)
+    }
+
+    /// Runs a transaction to its end, and commits nothing. An error without a cause: it was stopped before it began.
+    fn execute(&mut self, tx: &Tx, sender: Address) -> Result<Output, Option<BlockExecutionError>> {
         self.inner.evm.db_mut().database.in_transaction = true;
         self.meter.begin();
         let result = match self.touch_beneficiary() {
@@ -348,26 +397,36 @@ impl<'a> BlockExecutor<'a> {
             Err(_) => Err(None),
         };
         self.inner.evm.db_mut().database.in_transaction = false;
-        let output = result.map_err(|error| self.why(tx, error)).and_then(|output| {
-            if self.creates_too_much(&output.result.state) {
-                return Err(RunError::Invalid(self.access_limit(tx)));
+        result
+    }
+
+    /// Whether what a transaction did may stand in the block, and the items that the block access list then has.
+    fn judge(&self, tx: &Tx, output: &Output) -> Result<u64, RunError<InvalidTx>> {
+        if self.creates_too_much(&output.result.state) {
+            return Err(RunError::Invalid(self.access_limit(tx)));
+        }
+        if !self.deposits_are_well_formed(output.result.result.logs()) {
+            return Err(RunError::Invalid(InvalidTx::DepositLayout));
+        }
+        let items = self.list_items + self.would_list(&output.result.state);
+        match self.list_limit {
+            Some(limit) if items > limit => {
+                Err(RunError::Invalid(InvalidTx::AccessListFull { items, limit }))
             }
-            if !self.deposits_are_well_formed(output.result.result.logs()) {
-                return Err(RunError::Invalid(InvalidTx::DepositLayout));
-            }
-            let items = self.list_items + self.would_list(&output.result.state);
-            match self.list_limit {
-                Some(limit) if items > limit => {
-                    Err(RunError::Invalid(InvalidTx::AccessListFull { items, limit }))
-                }
-                _ => Ok((output, items)),
-            }
-        });
-        self.meter.end(output.is_ok());
-        let (output, items) = output?;
+            _ => Ok(items),
+        }
+    }
+
+    fn commit(
+        &mut self,
+        tx: &Tx,
+        sender: Address,
+        output: Output,
+        items: u64,
+    ) -> Result<u64, StateError> {
         let root =
             self.root.as_mut().map(|root| root.apply(&transaction_diff(&output.result.state)));
-        let root = root.transpose().map_err(RunError::Fault)?;
+        let root = root.transpose()?;
         self.list_items = items;
         self.inner.evm.db_mut().bump_bal_index();
         let gas = self.inner.commit_transaction(output).tx_gas_used();
@@ -410,7 +469,7 @@ impl<'a> BlockExecutor<'a> {
         Ok(())
     }
 
-    /// Why a transaction did not run to its end; without an error it was stopped before it began.
+    /// Why a transaction did not run to its end; see [`Self::execute`].
     fn why(&self, tx: &Tx, error: Option<BlockExecutionError>) -> RunError<InvalidTx> {
         match self.stop.take() {
             Some(Stop::Fault(fault)) => RunError::Fault(fault),
@@ -498,8 +557,7 @@ impl<'a> BlockExecutor<'a> {
         let (evm, result) =
             self.inner.finish().map_err(|error| system_call_error(error, &self.stop))?;
         let mut db = evm.into_db();
-        db.merge_transitions(BundleRetention::PlainState);
-        let diff = state_diff(db.take_bundle(), self.fork >= Fork::SpuriousDragon);
+        let diff = take_changes(&mut db, self.fork);
         Ok(Closed {
             receipts: result.receipts,
             requests: result.requests,
@@ -534,6 +592,12 @@ impl<'a> BlockExecutor<'a> {
             )),
         }
     }
+}
+
+/// What was changed in this state since it was opened.
+pub(crate) fn take_changes(db: &mut State<StateDb<'_>>, fork: Fork) -> StateDiff {
+    db.merge_transitions(BundleRetention::PlainState);
+    state_diff(db.take_bundle(), fork >= Fork::SpuriousDragon)
 }
 
 fn system_call_error(error: BlockExecutionError, stop: &StopCell) -> RunError<SystemCallFailed> {

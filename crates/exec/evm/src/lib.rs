@@ -16,6 +16,8 @@ pub mod precompile;
 pub mod rules;
 mod spec;
 mod stop;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod tx_env;
 
 pub use call::{Call, CallError, CallOutcome, Overrides, simulate};

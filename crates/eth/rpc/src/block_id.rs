@@ -1,9 +1,11 @@
 //! From a block parameter to a block, and to the state after it.
 
+use std::sync::Arc;
+
 use alloy_eips::{BlockId, BlockNumberOrTag, RpcBlockHash};
 use alloy_primitives::{B256, hex};
 use ethrex_storage::StateView;
-use ethrex_types::{Header, RecoveredBlock, SealedHeader};
+use ethrex_types::{Header, RecoveredBlock, SealedHeader, StateReader};
 
 use crate::{Context, RpcError};
 
@@ -11,7 +13,7 @@ use crate::{Context, RpcError};
 pub(crate) struct Environment {
     /// The block whose environment holds. Of the pending block, what is known before it is built.
     pub(crate) header: Header,
-    pub(crate) state: StateView,
+    pub(crate) state: Arc<dyn StateReader>,
 }
 
 impl Context {
@@ -93,13 +95,13 @@ impl Context {
     pub(crate) fn environment(&self, id: Option<BlockId>) -> Result<Environment, RpcError> {
         let id = id.unwrap_or_default();
         let header = self.header(id)?;
-        let state = self.state_after(&header)?;
+        let state = Arc::new(self.state_after(&header)?);
         let header =
             if id.is_pending() { self.pending_header(&header) } else { header.into_inner() };
         Ok(Environment { header, state })
     }
 
-    fn state_after(&self, header: &SealedHeader) -> Result<StateView, RpcError> {
+    pub(crate) fn state_after(&self, header: &SealedHeader) -> Result<StateView, RpcError> {
         let state = self.chain().storage().state_at(header.hash())?;
         state.ok_or(RpcError::NoState(header.state_root))
     }

@@ -50,6 +50,21 @@ pub const DEFAULT_TIP: u128 = 1_000_000_000;
 /// What `eth_maxPriorityFeePerGas` says at most, in wei per gas.
 pub const MAX_TIP: u128 = 500_000_000_000;
 
+/// Traces that are made at the same time at most; more wait their turn. Each may take [`MAX_TRACE_BYTES`], and its answer.
+pub const MAX_TRACES: usize = 4;
+/// Bytes of memory that the recording of one transaction may take, as they are estimated.
+pub const MAX_TRACE_BYTES: usize = 256 * 1024 * 1024;
+/// Steps of one transaction that may be recorded: with a small stack they take about [`MAX_TRACE_BYTES`].
+pub const MAX_TRACE_STEPS: u64 = 400_000;
+/// Longest time that one request may trace; shorter than [`IDLE_TIMEOUT`], so that its caller learns why.
+pub const MAX_TRACE_TIME: Duration = Duration::from_secs(60);
+/// Bytes of an answer of traces: what a response may have, less its frame.
+pub const MAX_TRACE_ANSWER: usize = MAX_RESPONSE_BYTES as usize - 1024;
+/// Blocks that one `trace_filter` may span: each is executed again.
+pub const MAX_TRACE_FILTER_BLOCKS: u64 = 100;
+/// Calls that one `trace_callMany` may make.
+pub const MAX_TRACE_CALLS: usize = 256;
+
 /// How the server listens and what it lets in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConfig {
@@ -108,6 +123,43 @@ pub struct ApiConfig {
     pub max_shown_txs: usize,
     /// Bytes that these may have together, without sidecars.
     pub max_shown_tx_bytes: usize,
+    /// What one request for traces may take.
+    pub trace: TraceConfig,
+}
+
+/// What one request for traces may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceConfig {
+    /// Traces that are made at the same time.
+    pub concurrent: usize,
+    /// Bytes that the recording of one transaction may take, as they are estimated.
+    pub bytes: usize,
+    /// Steps of one transaction that may be recorded.
+    pub steps: u64,
+    /// Time that a request may take.
+    pub time: Duration,
+    /// Bytes of an answer.
+    pub answer_bytes: usize,
+    /// Blocks that one `trace_filter` may span.
+    pub filter_blocks: u64,
+    /// Calls that one `trace_callMany` may make.
+    pub calls: usize,
+}
+
+impl TraceConfig {
+    /// The limits above.
+    #[must_use]
+    pub const fn standard() -> Self {
+        Self {
+            concurrent: MAX_TRACES,
+            bytes: MAX_TRACE_BYTES,
+            steps: MAX_TRACE_STEPS,
+            time: MAX_TRACE_TIME,
+            answer_bytes: MAX_TRACE_ANSWER,
+            filter_blocks: MAX_TRACE_FILTER_BLOCKS,
+            calls: MAX_TRACE_CALLS,
+        }
+    }
 }
 
 impl ApiConfig {
@@ -122,6 +174,7 @@ impl ApiConfig {
             max_log_bytes: MAX_LOG_BYTES,
             max_shown_txs: MAX_SHOWN_TXS,
             max_shown_tx_bytes: MAX_SHOWN_TX_BYTES,
+            trace: TraceConfig::standard(),
         }
     }
 }

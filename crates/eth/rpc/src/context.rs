@@ -8,7 +8,7 @@ use jsonrpsee::Methods;
 
 use crate::{
     ApiConfig, Workers, config::MAX_WORKERS, debug, eth, eth::filters::Filters,
-    eth::gas_price::TipCache, net, txpool, web3,
+    eth::gas_price::TipCache, net, trace, txpool, web3,
 };
 
 /// A chain, its pool, and what the methods remember between calls. Cheap to clone.
@@ -23,6 +23,7 @@ struct Inner {
     pool: Pool,
     config: ApiConfig,
     workers: Workers,
+    tracers: Workers,
     filters: Filters,
     tips: TipCache,
 }
@@ -31,11 +32,13 @@ impl Context {
     /// Serves this chain and pool.
     #[must_use]
     pub fn new(chain: Chain, pool: Pool, config: ApiConfig) -> Self {
+        let tracers = Workers::new(config.trace.concurrent);
         let inner = Inner {
             chain,
             pool,
             config,
             workers: Workers::new(MAX_WORKERS),
+            tracers,
             filters: Filters::default(),
             tips: TipCache::default(),
         };
@@ -60,6 +63,11 @@ impl Context {
         &self.inner.workers
     }
 
+    /// Where traces are made: fewer at a time, since each may take much memory.
+    pub(crate) fn tracers(&self) -> &Workers {
+        &self.inner.tracers
+    }
+
     pub(crate) fn config(&self) -> &ApiConfig {
         &self.inner.config
     }
@@ -73,7 +81,7 @@ impl Context {
     }
 }
 
-/// The namespaces `eth`, `net`, `web3`, `txpool` and `debug`.
+/// The namespaces `eth`, `net`, `web3`, `txpool`, `debug` and `trace`.
 ///
 /// # Panics
 /// Never: their names are distinct.
@@ -86,6 +94,7 @@ pub fn modules(context: &Context) -> Methods {
         web3::module(context),
         txpool::module(context),
         debug::module(context),
+        trace::module(context),
     ] {
         methods.merge(module).expect("the names of two namespaces differ");
     }

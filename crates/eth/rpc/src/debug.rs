@@ -1,4 +1,4 @@
-//! The `debug` namespace: raw encodings and execution witnesses.
+//! The `debug` namespace: raw encodings, execution witnesses and traces.
 
 use alloy_eips::{BlockId, eip2718::Encodable2718};
 use alloy_primitives::{B256, Bytes};
@@ -8,6 +8,9 @@ use ethrex_types::{RecoveredBlock, alloy_consensus::TxReceipt};
 use jsonrpsee::RpcModule;
 
 use crate::{Args, Context, RpcError, register};
+
+mod timeout;
+mod trace;
 
 pub(crate) fn module(context: &Context) -> RpcModule<Context> {
     let mut module = RpcModule::new(context.clone());
@@ -19,6 +22,12 @@ pub(crate) fn module(context: &Context) -> RpcModule<Context> {
     register(&mut module, workers, "debug_executionWitness", execution_witness);
     register(&mut module, workers, "debug_executionWitnessByBlockHash", execution_witness_by_hash);
     register(&mut module, workers, "debug_chainConfig", chain_config);
+    let workers = context.tracers();
+    register(&mut module, workers, "debug_traceTransaction", trace::trace_transaction);
+    register(&mut module, workers, "debug_traceBlockByNumber", trace::trace_block_by_id);
+    register(&mut module, workers, "debug_traceBlockByHash", trace::trace_block_by_id);
+    register(&mut module, workers, "debug_traceBlock", trace::trace_block);
+    register(&mut module, workers, "debug_traceCall", trace::trace_call);
     module
 }
 

@@ -3,6 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use ethrex_evm::trace::{TraceStopped, UnsupportedTracer};
 use ethrex_storage::StorageError;
 use ethrex_txpool::{AddError, Refused};
 use ethrex_types::StateError;
@@ -148,6 +149,49 @@ pub enum RpcError {
         /// Limit.
         limit: usize,
     },
+    /// The transaction is not known.
+    #[error("transaction not found")]
+    TransactionNotFound,
+    /// The block of a transaction has fewer.
+    #[error("transaction index {index} out of range for block {block}")]
+    NoTransactionAt {
+        /// Index asked for.
+        index: u64,
+        /// The block.
+        block: B256,
+    },
+    /// The genesis block ran no transactions.
+    #[error("genesis is not traceable")]
+    Genesis,
+    /// The block has no known parent.
+    #[error("parent {0} not found")]
+    ParentNotFound(B256),
+    /// The state before the block is not kept.
+    #[error("required historical state unavailable")]
+    NoHistory,
+    /// The tracer cannot be had.
+    #[error(transparent)]
+    Tracer(#[from] UnsupportedTracer),
+    /// What was to be traced cannot run.
+    #[error("tracing failed: {0}")]
+    TracingFailed(String),
+    /// The tracer stopped what it watched.
+    #[error(transparent)]
+    TraceStopped(TraceStopped),
+    /// A request has traced for as long as one may.
+    #[error("execution timeout")]
+    TraceTimeout,
+    /// The answer is too long.
+    #[error("the answer exceeds the limit of {0} bytes")]
+    AnswerTooLong(usize),
+    /// Too many calls are asked for at once.
+    #[error("{wanted} calls exceed the limit of {limit}")]
+    TooManyCalls {
+        /// Asked for.
+        wanted: usize,
+        /// Limit.
+        limit: usize,
+    },
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -280,6 +324,7 @@ impl RpcError {
             | Self::NoHexPrefix(_)
             | Self::StorageKey(_)
             | Self::FilterTooWide { .. }
+            | Self::Tracer(_)
             | Self::InvalidParams(_) => code::INVALID_PARAMS,
             Self::Reverted { .. } => code::REVERTED,
             Self::NotYetMined { .. } => code::NOT_YET_MINED,
@@ -287,6 +332,9 @@ impl RpcError {
             | Self::TooManyLogs { .. }
             | Self::TooMuchLogData { .. }
             | Self::PoolTooLarge { .. }
+            | Self::TraceStopped(TraceStopped::Bytes(_) | TraceStopped::Steps(_))
+            | Self::AnswerTooLong(_)
+            | Self::TooManyCalls { .. }
             | Self::TooManyFilters(_) => code::LIMIT,
             Self::Fault(_) => code::INTERNAL,
             _ => code::SERVER,

@@ -8,7 +8,7 @@ use crate::{Args, Context, RpcError, register};
 mod access_list;
 mod account;
 mod block;
-mod call;
+pub(crate) mod call;
 mod estimate;
 mod fee_history;
 pub(crate) mod filters;
@@ -16,7 +16,7 @@ pub(crate) mod gas_price;
 mod logs;
 mod overrides;
 pub(crate) mod receipt;
-mod revert;
+pub(crate) mod revert;
 mod send;
 pub(crate) mod transaction;
 

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod args;
 pub mod beacon;
 mod block_id;
+mod changed;
 pub mod config;
 mod context;
 mod debug;
@@ -11,13 +13,15 @@ mod eth;
 mod listener;
 mod metrics;
 mod net;
+mod rerun;
 mod server;
+mod trace;
 mod txpool;
 mod web3;
 mod work;
 
 pub use args::Args;
-pub use config::{ApiConfig, ServerConfig};
+pub use config::{ApiConfig, ServerConfig, TraceConfig};
 pub use context::{Context, modules};
 pub use error::{CallRefused, Fault, RpcError};
 pub use server::{Running, Server, ServerError};

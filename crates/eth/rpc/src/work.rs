@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use jsonrpsee::{RpcModule, types::ErrorObjectOwned};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use crate::{Args, RpcError, metrics};
@@ -77,11 +78,13 @@ fn call<C, R: Serialize>(
     params: &jsonrpsee::types::Params<'_>,
     context: &C,
     method: fn(&C, &mut Args) -> Result<R, RpcError>,
-) -> Result<serde_json::Value, RpcError> {
+) -> Result<Box<RawValue>, RpcError> {
     let mut args = Args::new(params)?;
     let answer = method(context, &mut args)?;
     if let Some(error) = args.leftover() {
         return Err(error);
     }
-    serde_json::to_value(answer).map_err(|error| crate::error::Fault::Encode(error).into())
+    // Written once, and here: a tree of values takes several times the memory of its text.
+    serde_json::value::to_raw_value(&answer)
+        .map_err(|error| crate::error::Fault::Encode(error).into())
 }

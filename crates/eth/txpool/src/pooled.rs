@@ -30,6 +30,15 @@ pub struct PoolTx {
 }
 
 impl PoolTx {
+    /// Decodes what wallets send, and recovers the sender. Nothing of a pool is asked.
+    ///
+    /// # Errors
+    /// If it does not decode, or its signature recovers to no one.
+    pub fn from_raw(raw: &[u8]) -> Result<(Tx, Address), Refused> {
+        let Self { tx, sender, .. } = Self::recover(Self::decode(raw)?, 0)?;
+        Ok((tx, sender))
+    }
+
     /// Recovers the sender, refusing signatures with a high S (EIP-2).
     pub(crate) fn recover(pooled: PooledTx, seq: u64) -> Result<Self, Refused> {
         let sidecar = match &pooled {

@@ -1,16 +1,21 @@
 //! Simulated calls.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_eips::BlockId;
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_rpc_types_eth::{BlockOverrides, TransactionRequest, state::StateOverride};
-use ethrex_evm::{Call, CallError, CallOutcome, Overrides, simulate};
-use ethrex_storage::StateView;
-use ethrex_types::{AccountInfo, Header, StateReader};
+use ethrex_evm::{
+    Call, CallError, CallOutcome, Overrides,
+    call::trace_call,
+    simulate,
+    trace::{Trace, TraceError, Tracer},
+};
+use ethrex_types::{AccountInfo, Header, StateDiff, StateReader};
 
 use crate::{
     Args, Context, RpcError,
+    block_id::Environment,
     error::CallRefused,
     eth::{
         overrides::{WithHashes, override_header, state_overrides},
@@ -26,10 +31,10 @@ pub(super) fn call(context: &Context, args: &mut Args) -> Result<Bytes, RpcError
 }
 
 /// Where a call runs: environment, state and overrides.
-pub(super) struct Simulation<'a> {
+pub(crate) struct Simulation<'a> {
     context: &'a Context,
     pub(super) header: Header,
-    state: StateView,
+    state: Arc<dyn StateReader>,
     overrides: Overrides,
     /// Block hashes in place of the chain's; `None` where nothing of the block is overridden.
     hashes: Option<BTreeMap<u64, B256>>,
@@ -40,22 +45,31 @@ impl<'a> Simulation<'a> {
     pub(super) fn read(context: &'a Context, args: &mut Args) -> Result<Self, RpcError> {
         let environment = context.environment(args.optional::<BlockId>()?)?;
         let overrides = args.optional::<StateOverride>()?.unwrap_or_default();
-        let block = args.optional::<BlockOverrides>()?;
-        let mut header = environment.header;
+        Self::new(context, environment, overrides, args.optional::<BlockOverrides>()?)
+    }
+
+    /// In this environment, with what a caller wants to be different.
+    pub(crate) fn new(
+        context: &'a Context,
+        environment: Environment,
+        overrides: StateOverride,
+        block: Option<BlockOverrides>,
+    ) -> Result<Self, RpcError> {
+        let Environment { mut header, state } = environment;
         if let Some(block) = &block {
             override_header(context.chain().spec(), &mut header, block)?;
         }
         Ok(Self {
             context,
             header,
-            state: environment.state,
+            state,
             overrides: state_overrides(overrides)?,
             hashes: block.map(|block| block.block_hash.unwrap_or_default()),
         })
     }
 
     /// Brings a request into the form the EVM takes. Without a gas limit it gets all that one call may use.
-    pub(super) fn prepare(&mut self, request: TransactionRequest) -> Result<Call, RpcError> {
+    pub(crate) fn prepare(&mut self, request: TransactionRequest) -> Result<Call, RpcError> {
         let want = self.context.chain().spec().chain_id();
         if let Some(have) = request.chain_id.filter(|have| *have != want) {
             return Err(CallRefused::ChainId { have, want }.into());
@@ -109,13 +123,42 @@ impl<'a> Simulation<'a> {
     /// Runs a call; a refusal by the EVM is the inner error.
     pub(super) fn try_run(&self, call: &Call) -> Result<Result<CallOutcome, CallError>, RpcError> {
         let chain = self.context.chain();
-        let hashed = self.hashes.as_ref().map(|hashes| WithHashes { state: &self.state, hashes });
-        let state = hashed.as_ref().map_or(&self.state as &dyn StateReader, |hashed| hashed);
+        let hashed = self.hashed();
+        let state = hashed.as_ref().map_or(&*self.state, |hashed| hashed);
         let rules = chain.rules().as_ref();
         match simulate(chain.spec(), rules, &self.header, state, call, &self.overrides) {
             Err(CallError::Fault(fault)) => Err(fault.into()),
             result => Ok(result),
         }
+    }
+
+    /// Runs a call under a tracer, after the same checks. Returns also what the call changes.
+    pub(crate) fn trace(
+        &self,
+        call: &Call,
+        tracer: &Tracer,
+    ) -> Result<(Trace, StateDiff), RpcError> {
+        self.check_fees(call)?;
+        let chain = self.context.chain();
+        let hashed = self.hashed();
+        let state = hashed.as_ref().map_or(&*self.state, |hashed| hashed);
+        let rules = chain.rules().as_ref();
+        let (header, overrides) = (&self.header, &self.overrides);
+        trace_call(chain.spec(), rules, header, state, call, overrides, tracer).map_err(|error| {
+            match error {
+                TraceError::Invalid(CallError::Fault(fault)) | TraceError::Fault(fault) => {
+                    fault.into()
+                }
+                TraceError::Invalid(reason) => {
+                    CallRefused::Evm { reason, gas: call.gas_limit }.into()
+                }
+                TraceError::Stopped(why) => RpcError::TraceStopped(why),
+            }
+        })
+    }
+
+    fn hashed(&self) -> Option<WithHashes<'_>> {
+        self.hashes.as_ref().map(|hashes| WithHashes { state: &*self.state, hashes })
     }
 
     fn check_fees(&self, call: &Call) -> Result<(), RpcError> {

@@ -49,7 +49,7 @@ fn panic_text(code: u8) -> Option<&'static str> {
 }
 
 /// geth's text for a halt that the interpreter names in its own way.
-fn halted(reason: &str, out_of_gas: bool) -> String {
+pub(crate) fn halted(reason: &str, out_of_gas: bool) -> String {
     let text = match reason {
         _ if out_of_gas => "out of gas",
         "OpcodeNotFound" | "InvalidFEOpcode" | "NotActivated" => "invalid opcode",

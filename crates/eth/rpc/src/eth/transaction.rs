@@ -72,7 +72,8 @@ impl Context {
         Ok(location.filter(|at| at.block.number <= self.chain().head().number))
     }
 
-    fn mined(&self, hash: B256) -> Result<Option<(RecoveredBlock, usize)>, RpcError> {
+    /// The block a transaction stands in, and its index there.
+    pub(crate) fn mined(&self, hash: B256) -> Result<Option<(RecoveredBlock, usize)>, RpcError> {
         let Some(at) = self.location(hash)? else { return Ok(None) };
         Ok(self.chain().storage().block(at.block.hash)?.map(|block| (block, at.index)))
     }

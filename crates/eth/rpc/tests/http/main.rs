@@ -1,5 +1,6 @@
 //! Real JSON over a real socket, on a chain in memory.
 
+mod traces;
 mod world;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, hex, keccak256};

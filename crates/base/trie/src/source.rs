@@ -3,20 +3,17 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::{
-    B256, Bytes, keccak256,
+    B256, Bytes,
     map::{B256Map, HashMap},
 };
 use ethrex_types::StateError;
 use nybbles::Nibbles;
 
-use crate::is_canonical_node;
+use crate::{hash_all, is_canonical_node};
 
 /// Nodes from which on looking at each of them is worth more than one thread.
 #[cfg(feature = "parallel")]
 const PARALLEL_FROM: usize = 512;
-/// Bytes from which on hashing them is.
-#[cfg(feature = "parallel")]
-const PARALLEL_FROM_BYTES: usize = 128 * 1024;
 
 /// Hands out encoded trie nodes.
 ///
@@ -55,7 +52,8 @@ impl FromIterator<Bytes> for HashedNodes {
     /// Hashes every node, so that no entry can pass for another. Large witnesses are hashed on all cores where the feature
     /// `parallel` is on.
     fn from_iter<I: IntoIterator<Item = Bytes>>(nodes: I) -> Self {
-        Self { nodes: hash_all(nodes.into_iter().collect()).into_iter().collect() }
+        let nodes: Vec<Bytes> = nodes.into_iter().collect();
+        Self { nodes: hash_all(&nodes).into_iter().zip(nodes).collect() }
     }
 }
 
@@ -68,18 +66,6 @@ pub fn first_not_canonical(nodes: &[Bytes]) -> Option<usize> {
         return nodes.par_iter().position_first(|node| !is_canonical_node(node));
     }
     nodes.iter().position(|node| !is_canonical_node(node))
-}
-
-/// Each of these with its hash, in the same order. Much is hashed on all cores where the feature `parallel` is on.
-#[must_use]
-pub fn hash_all(items: Vec<Bytes>) -> Vec<(B256, Bytes)> {
-    let hash = |item: Bytes| (keccak256(&item), item);
-    #[cfg(feature = "parallel")]
-    if items.iter().map(|item| item.len()).sum::<usize>() >= PARALLEL_FROM_BYTES {
-        use rayon::prelude::*;
-        return items.into_par_iter().map(hash).collect();
-    }
-    items.into_iter().map(hash).collect()
 }
 
 impl HashedNodes {

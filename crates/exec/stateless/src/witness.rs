@@ -140,7 +140,10 @@ impl Witness {
     fn of(witness: &ExecutionWitness, headers: Vec<SealedHeader>) -> Self {
         Self {
             nodes: witness.state.iter().cloned().collect(),
-            codes: hash_all(witness.codes.clone()).into_iter().collect(),
+            codes: hash_all(&witness.codes)
+                .into_iter()
+                .zip(witness.codes.iter().cloned())
+                .collect(),
             headers: headers.into_iter().map(|header| (header.hash(), header)).collect(),
         }
     }

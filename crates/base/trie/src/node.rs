@@ -27,11 +27,31 @@ impl From<alloy_rlp::Error> for Malformed {
 
 /// A node as its RLP shows it.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for the length of one step")]
 pub(crate) enum NodeRef<'a> {
     Leaf(Nibbles, &'a [u8]),
     Extension(Nibbles, ChildRef<'a>),
-    Branch([ChildRef<'a>; WIDTH]),
+    Branch(BranchRef<'a>),
+}
+
+/// The children of a branch, which have been looked at once and are read where they stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BranchRef<'a> {
+    payload: &'a [u8],
+    /// Whether any of them stands inside.
+    has_inlined: bool,
+}
+
+impl<'a> BranchRef<'a> {
+    /// All of them, in order.
+    pub(crate) fn children(self) -> impl Iterator<Item = ChildRef<'a>> {
+        let mut rest = self.payload;
+        (0..WIDTH).map(move |_| child(&mut rest).expect("the branch has been checked"))
+    }
+
+    /// The one at this nibble.
+    pub(crate) fn child(self, nibble: u8) -> ChildRef<'a> {
+        self.children().nth(nibble.into()).expect("a nibble is below the width of a branch")
+    }
 }
 
 /// How a parent names a child.
@@ -52,11 +72,7 @@ pub fn is_canonical_node(rlp: &[u8]) -> bool {
         // Nearly all nodes: nothing is inlined. Where a leaf ends is where it stands, and there is room for it.
         Ok(NodeRef::Leaf(..)) => true,
         Ok(NodeRef::Extension(path, ChildRef::Hash(_))) => path.len() < KEY_NIBBLES,
-        Ok(NodeRef::Branch(children))
-            if !children.iter().any(|child| matches!(child, ChildRef::Inline(_))) =>
-        {
-            true
-        }
+        Ok(NodeRef::Branch(branch)) if !branch.has_inlined => true,
         Ok(NodeRef::Extension(..) | NodeRef::Branch(_)) => fits_somewhere(rlp),
         Err(Malformed) => false,
     }
@@ -81,8 +97,8 @@ fn first_leaf(rlp: &[u8]) -> Result<Option<usize>, Malformed> {
     match parse(rlp)? {
         NodeRef::Leaf(path, _) => Ok(Some(path.len())),
         NodeRef::Extension(path, child) => inline(child, path.len()),
-        NodeRef::Branch(children) => {
-            for child in children {
+        NodeRef::Branch(branch) => {
+            for child in branch.children() {
                 if let Some(end) = inline(child, 1)? {
                     return Ok(Some(end));
                 }
@@ -98,7 +114,7 @@ fn check(rlp: &[u8], depth: usize, under_extension: bool) -> Result<(), Malforme
         NodeRef::Leaf(..) | NodeRef::Extension(..) if under_extension => Err(Malformed),
         NodeRef::Extension(path, ChildRef::Inline(child)) => check(child, depth + path.len(), true),
         NodeRef::Leaf(..) | NodeRef::Extension(..) => Ok(()),
-        NodeRef::Branch(children) => children.iter().try_for_each(|child| match child {
+        NodeRef::Branch(branch) => branch.children().try_for_each(|child| match child {
             ChildRef::Inline(child) => check(child, depth + 1, false),
             ChildRef::Empty | ChildRef::Hash(_) => Ok(()),
         }),
@@ -150,17 +166,17 @@ fn short<'a>(path: &'a [u8], mut rest: &'a [u8]) -> Result<NodeRef<'a>, Malforme
     }
 }
 
-fn branch(mut payload: &[u8]) -> Result<NodeRef<'_>, Malformed> {
-    let mut children = [ChildRef::Empty; WIDTH];
-    let mut occupied = 0;
-    for slot in &mut children {
-        *slot = child(&mut payload)?;
-        occupied += usize::from(!matches!(slot, ChildRef::Empty));
+fn branch(payload: &[u8]) -> Result<NodeRef<'_>, Malformed> {
+    let (mut rest, mut occupied, mut has_inlined) = (payload, 0, false);
+    for _ in 0..WIDTH {
+        let child = child(&mut rest)?;
+        occupied += usize::from(!matches!(child, ChildRef::Empty));
+        has_inlined |= matches!(child, ChildRef::Inline(_));
     }
-    if payload != [EMPTY_STRING_CODE] || occupied < 2 {
+    if rest != [EMPTY_STRING_CODE] || occupied < 2 {
         return Err(Malformed);
     }
-    Ok(NodeRef::Branch(children))
+    Ok(NodeRef::Branch(BranchRef { payload, has_inlined }))
 }
 
 /// Splits the next item off, header included.
@@ -178,6 +194,7 @@ fn string(mut item: &[u8]) -> Result<&[u8], Malformed> {
 }
 
 /// Splits the next child off.
+#[inline]
 fn child<'a>(buf: &mut &'a [u8]) -> Result<ChildRef<'a>, Malformed> {
     match *buf {
         [EMPTY_STRING_CODE, rest @ ..] => {

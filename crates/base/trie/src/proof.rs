@@ -116,11 +116,11 @@ fn walk<E>(
                     under_extension = true;
                     child
                 }
-                NodeRef::Branch(children) => {
+                NodeRef::Branch(branch) => {
                     under_extension = false;
                     let nibble = key.get_unchecked(depth);
                     depth += 1;
-                    children[usize::from(nibble)]
+                    branch.child(nibble)
                 }
             };
             match child {

@@ -373,9 +373,9 @@ impl<'s> Trie<'s> {
                 }
                 Node::Extension { path, child }
             }
-            NodeRef::Branch(refs) => {
+            NodeRef::Branch(branch) => {
                 let mut children = [Link::Empty; WIDTH];
-                for (slot, child) in children.iter_mut().zip(refs) {
+                for (slot, child) in children.iter_mut().zip(branch.children()) {
                     *slot = self.decode_child(child, depth + 1)?;
                 }
                 Node::Branch(children)

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{
     Address, B256, Bytes, U256, keccak256,
-    map::{AddressMap, Entry},
+    map::{AddressMap, B256Map, Entry},
 };
 use alloy_rlp::Decodable;
 use alloy_trie::EMPTY_ROOT_HASH;
 use ethrex_types::{AccountDiff, StateDiff, StateError, TrieAccount};
 
-use crate::{HashedNodes, NodeChanges, NodeSource, Trie, read_value};
+use crate::{HashedNodes, NodeChanges, NodeSource, Trie, keccak::hash_into, read_value};
 
 /// What a diff makes of a state trie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,11 +76,23 @@ pub fn update_state_recorded(
     let mut tries = StateTries::open(source, parent);
     tries.remember();
     let (update, seen) = tries.apply(Some(reads), diff, Wanted::Nodes)?;
-    let mut nodes: Vec<Bytes> = seen.into_iter().map(|(_, node)| node).collect();
-    nodes.sort_unstable();
+    let mut nodes = sorted(seen.into_iter().map(|(_, node)| node));
     // Two storage tries may have a node in common.
     nodes.dedup();
     Ok((update, nodes))
+}
+
+/// In bytewise order. Nearly all nodes differ in their first bytes, which are compared without looking for them in memory.
+fn sorted(nodes: impl Iterator<Item = Bytes>) -> Vec<Bytes> {
+    let begin = |node: &Bytes| {
+        let mut begin = [0; size_of::<u128>()];
+        let len = node.len().min(begin.len());
+        begin[..len].copy_from_slice(&node[..len]);
+        u128::from_be_bytes(begin)
+    };
+    let mut nodes: Vec<_> = nodes.map(|node| (begin(&node), node)).collect();
+    nodes.sort_unstable();
+    nodes.into_iter().map(|(_, node)| node).collect()
 }
 
 /// The tries of one state, kept as they are loaded: each node is taken from the source and decoded once for all that is
@@ -99,6 +111,8 @@ struct Loaded<'s> {
     key: B256,
     account: Option<TrieAccount>,
     storage: Trie<'s>,
+    /// Keys of the slots that were looked at: most that are written were read before.
+    keys: B256Map<B256>,
 }
 
 /// What of an update is wanted, beside the root.
@@ -152,7 +166,8 @@ impl<'s> StateTries<'s> {
     pub fn slot(&mut self, address: Address, slot: B256) -> Result<U256, StateError> {
         let (loaded, seen) = self.load(address)?;
         let Some(account) = loaded.account else { return Ok(U256::ZERO) };
-        let value = loaded.storage.get(keccak256(slot))?;
+        let key = *loaded.keys.entry(slot).or_insert_with(|| keccak256(slot));
+        let value = loaded.storage.get(key)?;
         let value = value.map_or(Ok(U256::ZERO), |value| decode_slot(value, account.storage_root));
         if let Some(seen) = seen {
             seen.extend(loaded.storage.take_seen());
@@ -178,9 +193,8 @@ impl<'s> StateTries<'s> {
         let loaded = match self.accounts.entry(address) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let remember = seen.is_some();
-                let loaded =
-                    Loaded::open(self.source, &mut self.trie, self.root, address, remember);
+                let (key, remember) = (keccak256(address), seen.is_some());
+                let loaded = Loaded::open(self.source, &mut self.trie, self.root, key, remember);
                 if let Some(seen) = &mut seen {
                     seen.extend(self.trie.take_seen());
                 }
@@ -198,16 +212,7 @@ impl<'s> StateTries<'s> {
         diff: &StateDiff,
         wanted: Wanted,
     ) -> Result<(StateUpdate, Vec<(B256, Bytes)>), StateError> {
-        let mut jobs = Vec::with_capacity(diff.accounts.len());
-        for (address, diff) in &diff.accounts {
-            let reads = reads.and_then(|reads| reads.get(address)).unwrap_or(&NOTHING);
-            jobs.push(self.job(*address, Some(diff), reads, wanted)?);
-        }
-        for (address, slots) in reads.into_iter().flatten() {
-            if !diff.accounts.contains_key(address) {
-                jobs.push(self.job(*address, None, slots, wanted)?);
-            }
-        }
+        let mut jobs = self.jobs(reads, diff, wanted)?;
         jobs.sort_unstable_by_key(|job| job.loaded.key);
 
         let Self { mut trie, seen, .. } = self;
@@ -239,21 +244,39 @@ impl<'s> StateTries<'s> {
         Ok((update, seen))
     }
 
-    fn job<'d>(
+    /// What there is to do for each account of the diff, and for each that is only read. The accounts are loaded here.
+    fn jobs<'d>(
         &mut self,
-        address: Address,
-        diff: Option<&'d AccountDiff>,
-        reads: &'d BTreeSet<B256>,
+        reads: Option<&'d Reads>,
+        diff: &'d StateDiff,
         wanted: Wanted,
-    ) -> Result<AccountJob<'s, 'd>, StateError> {
-        let loaded = match self.accounts.remove(&address) {
-            Some(loaded) => loaded,
-            None => {
-                let remember = self.seen.is_some();
-                Loaded::open(self.source, &mut self.trie, self.root, address, remember)?
-            }
+    ) -> Result<Vec<AccountJob<'s, 'd>>, StateError> {
+        let changed = diff.accounts.iter().map(|(address, diff)| {
+            let reads = reads.and_then(|reads| reads.get(address)).unwrap_or(&NOTHING);
+            (*address, Some(diff), reads)
+        });
+        let read = reads.into_iter().flatten();
+        let read = read
+            .filter(|(address, _)| !diff.accounts.contains_key(*address))
+            .map(|(address, slots)| (*address, None, slots));
+        let all: Vec<_> = changed.chain(read).collect();
+
+        let is_new = |address: &Address| !self.accounts.contains_key(address);
+        let new: Vec<_> = all.iter().map(|(address, ..)| *address).filter(is_new).collect();
+        let mut keys = vec![B256::ZERO; new.len()];
+        hash_into(&new, &mut keys);
+        let (mut keys, remember) = (keys.into_iter(), self.seen.is_some());
+        let job = |(address, diff, reads)| {
+            let loaded = match self.accounts.remove(&address) {
+                Some(loaded) => loaded,
+                None => {
+                    let key = keys.next().expect("each new address has a key");
+                    Loaded::open(self.source, &mut self.trie, self.root, key, remember)?
+                }
+            };
+            Ok(AccountJob { source: self.source, address, loaded, diff, reads, wanted })
         };
-        Ok(AccountJob { source: self.source, address, loaded, diff, reads, wanted })
+        all.into_iter().map(job).collect()
     }
 }
 
@@ -262,17 +285,24 @@ impl<'s> Loaded<'s> {
         source: &'s dyn NodeSource,
         trie: &mut Trie<'s>,
         root: B256,
-        address: Address,
+        key: B256,
         remember: bool,
     ) -> Result<Self, StateError> {
-        let key = keccak256(address);
         let account = trie.get(key)?.map(|value| decode_account(value, root)).transpose()?;
         let storage_root = account.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
         let mut storage = Trie::open(source, Some(key), storage_root);
         if remember {
             storage.remember();
         }
-        Ok(Self { key, account, storage })
+        Ok(Self { key, account, storage, keys: B256Map::default() })
+    }
+
+    /// Finds the keys of slots, all those that are not known yet at once.
+    fn know<'d>(&mut self, slots: impl Iterator<Item = &'d B256>) {
+        let new: Vec<B256> = slots.filter(|slot| !self.keys.contains_key(*slot)).copied().collect();
+        let mut keys = vec![B256::ZERO; new.len()];
+        hash_into(&new, &mut keys);
+        self.keys.extend(new.into_iter().zip(keys));
     }
 }
 
@@ -342,8 +372,9 @@ fn run_all(jobs: Vec<AccountJob<'_, '_>>) -> Result<Vec<AccountDone>, StateError
 
 impl AccountJob<'_, '_> {
     fn run(mut self) -> Result<AccountDone, StateError> {
+        self.loaded.know(self.reads.iter());
         for slot in self.reads {
-            self.loaded.storage.get(keccak256(slot))?;
+            self.loaded.storage.get(self.loaded.keys[slot])?;
         }
         let (account, storage) = match self.diff {
             Some(diff) => self.change(diff)?,
@@ -364,7 +395,8 @@ impl AccountJob<'_, '_> {
         &mut self,
         diff: &AccountDiff,
     ) -> Result<(Option<TrieAccount>, StorageChanges), StateError> {
-        let Loaded { key, account, storage } = &mut self.loaded;
+        self.loaded.know(diff.storage.keys());
+        let Loaded { key, account, storage, keys } = &mut self.loaded;
         let before = account.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
         let Some(info) = diff.info else {
             let storage = StorageChanges { wiped: before != EMPTY_ROOT_HASH, ..Default::default() };
@@ -374,11 +406,11 @@ impl AccountJob<'_, '_> {
         let (storage_root, nodes) = match (diff.storage.is_empty(), wiped) {
             (true, false) => (before, NodeChanges::new()),
             (true, true) => (EMPTY_ROOT_HASH, NodeChanges::new()),
-            (false, false) => update_storage(storage, &diff.storage, self.wanted)?,
+            (false, false) => update_storage(storage, keys, &diff.storage, self.wanted)?,
             (false, true) => {
                 // Nothing is loaded into a trie that starts empty.
                 let mut fresh = Trie::open(self.source, Some(*key), EMPTY_ROOT_HASH);
-                update_storage(&mut fresh, &diff.storage, self.wanted)?
+                update_storage(&mut fresh, keys, &diff.storage, self.wanted)?
             }
         };
         let account = TrieAccount {
@@ -393,10 +425,11 @@ impl AccountJob<'_, '_> {
 
 fn update_storage(
     trie: &mut Trie<'_>,
+    keys: &B256Map<B256>,
     slots: &BTreeMap<B256, U256>,
     wanted: Wanted,
 ) -> Result<(B256, NodeChanges), StateError> {
-    let mut slots: Vec<_> = slots.iter().map(|(slot, value)| (keccak256(slot), *value)).collect();
+    let mut slots: Vec<_> = slots.iter().map(|(slot, value)| (keys[slot], *value)).collect();
     slots.sort_unstable_by_key(|(key, value)| (value.is_zero(), *key));
     for (key, value) in slots {
         if value.is_zero() {

@@ -40,14 +40,28 @@ pub fn record(
     headers: &[Header],
 ) -> Result<(ExecutionWitness, StateUpdate), StateError> {
     let (update, state) = update_state_recorded(nodes, parent_root, &accesses.accounts, diff)?;
-    let mut keys = BTreeSet::new();
-    for (address, slots) in &accesses.accounts {
-        keys.insert(Bytes::copy_from_slice(address.as_slice()));
-        keys.extend(slots.iter().map(|slot| Bytes::copy_from_slice(slot.as_slice())));
-    }
-    let keys = keys.into_iter().collect();
+    let keys = keys_of(&accesses.accounts);
     let mut codes: Vec<Bytes> = accesses.codes.values().cloned().collect();
     codes.sort_unstable();
     let headers = headers.iter().map(|header| encode(header).into()).collect();
     Ok((ExecutionWitness { state, codes, keys, headers }, update))
+}
+
+/// Every address and slot once, in bytewise order. They share one piece of memory.
+fn keys_of(accesses: &AccessSet) -> Vec<Bytes> {
+    let mut keys: Vec<&[u8]> = Vec::new();
+    for (address, slots) in accesses {
+        keys.push(address.as_slice());
+        keys.extend(slots.iter().map(|slot| slot.as_slice()));
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    let all = Bytes::from(keys.concat());
+    let mut at = 0;
+    let share = |key: &&[u8]| {
+        let start = at;
+        at += key.len();
+        all.slice(start..at)
+    };
+    keys.iter().map(share).collect()
 }

@@ -22,7 +22,7 @@ use crate::ExecutionWitness;
 
 pub use codec::SszError;
 pub use decode::decode_witness;
-pub use encode::encode_witness;
+pub use encode::{encode_witness, witness_behind};
 pub use peek::{PayloadGas, peek_gas, peek_gas_limit};
 
 /// The schema of Amsterdam, revision 1.

@@ -221,60 +221,99 @@ fn offset(bytes: &[u8], at: usize) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(raw.try_into().ok()?)).ok()
 }
 
-/// Writes a container: fields in order, variable ones behind the fixed part.
+/// Writes a container: fields in order, variable ones behind the fixed part. All of it goes into one buffer, at once where it belongs.
 #[derive(Debug)]
 pub struct Writer {
-    fixed: Vec<u8>,
-    variable: Vec<u8>,
-    fixed_bytes: usize,
+    out: Vec<u8>,
+    /// Where the container begins.
+    start: usize,
+    /// Where the next field of the fixed part goes.
+    at: usize,
+    /// Where the fixed part ends.
+    end: usize,
 }
 
 impl Writer {
     /// A container with these fields.
     #[must_use]
     pub fn new(fields: &[Field]) -> Self {
-        let fixed_bytes = fixed_bytes(fields);
-        Self { fixed: Vec::with_capacity(fixed_bytes), variable: vec![], fixed_bytes }
+        Self::behind(Vec::new(), fields)
+    }
+
+    /// The same, behind what a buffer holds already.
+    #[must_use]
+    pub fn behind(mut out: Vec<u8>, fields: &[Field]) -> Self {
+        let start = out.len();
+        let end = start + fixed_bytes(fields);
+        out.resize(end, 0);
+        Self { out, start, at: start, end }
     }
 
     /// The next field, which has a fixed size.
+    ///
+    /// # Panics
+    /// If it is none of those announced.
     #[must_use]
     pub fn fixed(mut self, bytes: &[u8]) -> Self {
-        self.fixed.extend_from_slice(bytes);
+        let next = self.at + bytes.len();
+        assert!(next <= self.end, "a container is written field by field");
+        self.out[self.at..next].copy_from_slice(bytes);
+        self.at = next;
         self
     }
 
     /// The next field, which has not.
     #[must_use]
-    pub fn variable(mut self, bytes: &[u8]) -> Self {
-        self.fixed.extend_from_slice(&offset_bytes(self.fixed_bytes + self.variable.len()));
-        self.variable.extend_from_slice(bytes);
-        self
+    pub fn variable(self, bytes: &[u8]) -> Self {
+        self.variable_with(|mut out| {
+            out.extend_from_slice(bytes);
+            out
+        })
     }
 
-    /// The encoding.
+    /// The same for a field that is written to the end of the buffer by whoever knows how.
+    #[must_use]
+    pub fn variable_with(self, write: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Self {
+        let offset = offset_bytes(self.out.len() - self.start);
+        let mut writer = self.fixed(&offset);
+        writer.out = write(writer.out);
+        writer
+    }
+
+    /// The encoding, behind what the buffer held before.
     ///
     /// # Panics
     /// If the fields written are not those announced.
     #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
-        assert_eq!(self.fixed.len(), self.fixed_bytes, "a container is written field by field");
-        self.fixed.append(&mut self.variable);
-        self.fixed
+    pub fn finish(self) -> Vec<u8> {
+        assert_eq!(self.at, self.end, "a container is written field by field");
+        self.out
     }
 }
 
 /// Writes a list of byte strings.
 #[must_use]
 pub fn write_byte_strings(items: &[Bytes]) -> Vec<u8> {
+    byte_strings_behind(Vec::with_capacity(byte_strings_bytes(items)), items)
+}
+
+/// The same, behind what a buffer holds already.
+#[must_use]
+pub fn byte_strings_behind(mut out: Vec<u8>, items: &[Bytes]) -> Vec<u8> {
+    out.reserve(byte_strings_bytes(items));
     let mut at = items.len() * OFFSET_BYTES;
-    let mut out = Vec::with_capacity(at + items.iter().map(|item| item.len()).sum::<usize>());
     for item in items {
         out.extend_from_slice(&offset_bytes(at));
         at += item.len();
     }
     items.iter().for_each(|item| out.extend_from_slice(item));
     out
+}
+
+/// Bytes of a list of byte strings.
+#[must_use]
+pub fn byte_strings_bytes(items: &[Bytes]) -> usize {
+    items.iter().map(|item| OFFSET_BYTES + item.len()).sum()
 }
 
 fn offset_bytes(at: usize) -> [u8; OFFSET_BYTES] {

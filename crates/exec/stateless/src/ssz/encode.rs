@@ -1,14 +1,14 @@
 //! Writing.
 
 use alloy_eips::eip4895::Withdrawal;
-use alloy_primitives::U256;
+use alloy_primitives::{FixedBytesSliceExt as _, U256};
 
 use crate::{
     ExecutionWitness,
     ssz::{
         ExecutionPayload, ExecutionRequests, NewPayloadRequest, StatelessInput,
         StatelessValidationResult,
-        codec::{Writer, write_byte_strings},
+        codec::{Writer, byte_strings_behind, byte_strings_bytes, fixed_bytes},
         decode::{INPUT, INPUT_WITHOUT_KEYS, PAYLOAD, REQUEST, REQUESTS, RESULT, WITNESS},
     },
 };
@@ -18,26 +18,33 @@ impl StatelessInput {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let fields: &[_] = if self.public_keys.is_some() { &INPUT } else { &INPUT_WITHOUT_KEYS };
-        let mut body = Writer::new(fields)
+        let mut body = Writer::behind(self.schema.to_be_bytes().to_vec(), fields)
             .variable(&self.request.encode())
-            .variable(&encode_witness(&self.witness))
+            .variable_with(|out| witness_behind(out, &self.witness))
             .fixed(&self.chain_id.to_le_bytes());
         if let Some(keys) = &self.public_keys {
-            body = body.variable(keys.concat().as_slice());
+            body = body.variable(keys.as_flattened());
         }
-        let mut out = self.schema.to_be_bytes().to_vec();
-        out.append(&mut body.finish());
-        out
+        body.finish()
     }
 }
 
 /// `ExecutionWitness { state, codes, headers }`.
 #[must_use]
 pub fn encode_witness(witness: &ExecutionWitness) -> Vec<u8> {
-    Writer::new(&WITNESS)
-        .variable(&write_byte_strings(&witness.state))
-        .variable(&write_byte_strings(&witness.codes))
-        .variable(&write_byte_strings(&witness.headers))
+    witness_behind(Vec::new(), witness)
+}
+
+/// The same, behind what a buffer holds already. Most of an input is its witness, so it is copied once.
+#[must_use]
+pub fn witness_behind(mut out: Vec<u8>, witness: &ExecutionWitness) -> Vec<u8> {
+    let lists = [&witness.state, &witness.codes, &witness.headers];
+    let bytes: usize = lists.into_iter().map(|list| byte_strings_bytes(list)).sum();
+    out.reserve(fixed_bytes(&WITNESS) + bytes);
+    let writer = Writer::behind(out, &WITNESS);
+    lists
+        .into_iter()
+        .fold(writer, |writer, list| writer.variable_with(|out| byte_strings_behind(out, list)))
         .finish()
 }
 
@@ -47,7 +54,7 @@ impl NewPayloadRequest {
     pub fn encode(&self) -> Vec<u8> {
         Writer::new(&REQUEST)
             .variable(&self.payload.encode())
-            .variable(self.versioned_hashes.concat().as_slice())
+            .variable(self.versioned_hashes.as_flattened())
             .fixed(self.parent_beacon_block_root.as_slice())
             .variable(&self.requests.encode())
             .finish()
@@ -71,7 +78,7 @@ impl ExecutionPayload {
             .variable(&self.extra_data)
             .fixed(&self.base_fee_per_gas.to_le_bytes::<{ U256::BYTES }>())
             .fixed(self.block_hash.as_slice())
-            .variable(&write_byte_strings(&self.transactions))
+            .variable_with(|out| byte_strings_behind(out, &self.transactions))
             .variable(&withdrawals)
             .fixed(&self.blob_gas_used.to_le_bytes())
             .fixed(&self.excess_blob_gas.to_le_bytes())

@@ -7,7 +7,7 @@ use ethrex_stateless::{
     ssz::{
         MAX_EXTRA_DATA_BYTES, MAX_HEADER_BYTES, SszError,
         codec::{self, Field, Writer},
-        decode_witness, encode_witness,
+        decode_witness, witness_behind,
     },
 };
 
@@ -247,11 +247,11 @@ impl DeriveInput {
             .fixed(&self.schema_id.to_le_bytes())
             .fixed(&self.chain_id.to_le_bytes())
             .variable(&self.parent_header)
-            .variable(&codec::write_byte_strings(&self.ancestors))
+            .variable_with(|out| codec::byte_strings_behind(out, &self.ancestors))
             .variable(&self.attributes.encode())
-            .variable(&codec::write_byte_strings(&self.forced))
-            .variable(&codec::write_byte_strings(&self.posted))
-            .variable(&encode_witness(&self.witness))
+            .variable_with(|out| codec::byte_strings_behind(out, &self.forced))
+            .variable_with(|out| codec::byte_strings_behind(out, &self.posted))
+            .variable_with(|out| witness_behind(out, &self.witness))
             .variable(&[])
             .finish()
     }

@@ -6,6 +6,7 @@ pub mod chain_spec;
 #[cfg(feature = "secp256k1")]
 pub mod crypto;
 pub mod network;
+mod parallel;
 pub mod privileged;
 pub mod receipt;
 pub mod state;
@@ -19,6 +20,7 @@ pub use alloy_genesis::{Genesis, GenesisAccount};
 pub use block::{Block, BlockBody, Header, RecoveredBlock, SealedBlock, SealedHeader};
 pub use chain_spec::{BlobParams, ChainSpec, Fork, ForkHash, ForkId};
 pub use network::Network;
+pub use parallel::join;
 pub use privileged::PrivilegedTx;
 pub use receipt::{Eip658Value, Receipt, ReceiptWithBloom};
 pub use state::{AccountDiff, Missing, RunningRoot, StateDiff, StateError, StateReader};

@@ -15,6 +15,6 @@ pub use record::{access_set, record};
 pub use ssz::{StatelessInput, StatelessValidationResult};
 pub use validate::{ValidateError, Validated, validate};
 pub use verify::{
-    InputError, Verified, VerifyError, VerifyOptions, open_witness, verify, verify_on,
+    InputError, Opened, Verified, VerifyError, VerifyOptions, open, verify, verify_on,
 };
 pub use witness::{AccessSet, ExecutionWitness, Strictness, Witness, WitnessError, WitnessState};

@@ -3,11 +3,14 @@
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{B256, U256};
 use ethrex_stf::{
-    Executed, InvalidBlock, Rules, RunError, check_body, check_header, execute_within,
+    Executed, InvalidBlock, Rules, RunError, check_body, check_content, check_header,
+    execute_within,
 };
-use ethrex_types::{BlockAccessList, ChainSpec, Missing, Receipt, RecoveredBlock, StateError};
+use ethrex_types::{
+    BlockAccessList, ChainSpec, Missing, Receipt, RecoveredBlock, SealedHeader, StateError,
+};
 
-use crate::{Witness, access_set};
+use crate::{Witness, WitnessState, access_set};
 
 /// A block that holds every rule of its chain.
 #[derive(Debug, Clone)]
@@ -78,26 +81,50 @@ pub fn validate(
     block: &RecoveredBlock,
     witness: &Witness,
 ) -> Result<Validated, ValidateError> {
-    validate_within(spec, rules, block, witness, None)
+    let parent = check_parent(spec, block, witness)?;
+    check_body(spec, block.sealed().block()).map_err(ValidateError::Invalid)?;
+    run(spec, rules, block, witness.state_after(parent), None)
 }
 
-/// The same for a caller that has paid for a bounded amount of gas; see [`ethrex_stf::execute_within`].
-pub(crate) fn validate_within(
+/// The same for a block whose header was made from its body, and for a caller that has paid for a bounded amount of gas; see
+/// [`ethrex_stf::execute_within`].
+pub(crate) fn validate_made(
     spec: &ChainSpec,
     rules: &dyn Rules,
     block: &RecoveredBlock,
     witness: &Witness,
     gas_bound: Option<u64>,
 ) -> Result<Validated, ValidateError> {
+    let parent = check_parent(spec, block, witness)?;
+    check_content(spec, block.sealed().block()).map_err(ValidateError::Invalid)?;
+    run(spec, rules, block, witness.state_after(parent), gas_bound)
+}
+
+/// The parent, by which the header is checked.
+fn check_parent<'w>(
+    spec: &ChainSpec,
+    block: &RecoveredBlock,
+    witness: &'w Witness,
+) -> Result<&'w SealedHeader, ValidateError> {
     let header = block.sealed().header();
     let parent =
         witness.header(header.parent_hash).ok_or(ValidateError::NoParent(header.parent_hash))?;
     check_header(spec, header, parent).map_err(ValidateError::Invalid)?;
-    check_body(spec, block.sealed().block()).map_err(ValidateError::Invalid)?;
+    Ok(parent)
+}
+
+/// Executes the block, and compares the state root.
+fn run(
+    spec: &ChainSpec,
+    rules: &dyn Rules,
+    block: &RecoveredBlock,
+    state: WitnessState<'_>,
+    gas_bound: Option<u64>,
+) -> Result<Validated, ValidateError> {
     if !block.sealed().body().ommers.is_empty() {
         return Err(ValidateError::Witness(StateError::Missing(Missing::Ommers)));
     }
-    let state = witness.state_after(parent);
+    let (header, parent_state_root) = (block.sealed().header(), state.root());
     let executed = execute_within(spec, rules, block, &state, gas_bound)?;
     let Executed { receipts, requests, gas_used, burned_fees, diff, .. } = executed;
     if let Some(list) = &executed.block_access_list {
@@ -112,7 +139,7 @@ pub(crate) fn validate_within(
         }));
     }
     Ok(Validated {
-        parent_state_root: parent.state_root,
+        parent_state_root,
         state_root,
         receipts,
         requests,

@@ -1,14 +1,15 @@
 //! From the bytes of EIP-8025 to a verdict: the same function in a node, in a guest and wherever else a block is judged.
 
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256};
 use ethrex_stf::{InvalidBlock, Rules};
-use ethrex_types::{ChainSpec, RecoveredBlock, SealedBlock, StateError};
+use ethrex_trie::hash_all;
+use ethrex_types::{ChainSpec, RecoveredBlock, SealedBlock, StateError, join};
 
 use crate::{
     InvalidPayload, StatelessInput, Strictness, ValidateError, Validated, Witness, WitnessError,
     block_of,
     ssz::{PublicKey, schema_of},
-    validate::validate_within,
+    validate::validate_made,
 };
 
 /// What a verifier insists on.
@@ -116,18 +117,38 @@ pub fn verify(
     options: &VerifyOptions,
 ) -> Result<Verified, VerifyError> {
     public_keys(spec, input, options)?;
-    let witness = open_witness(input, options.strictness)?;
-    verify_on(spec, rules, input, &witness, options)
+    let opened = open(spec, input, options)?;
+    verify_on(spec, rules, input, opened, options).map(|(verified, _)| verified)
 }
 
-/// Reads the witness of an input, as [`verify`] does.
+/// An input whose parts have been read, each by itself.
+#[derive(Debug)]
+pub struct Opened {
+    /// The witness, in the form that was insisted on.
+    pub witness: Witness,
+    /// The block and its senders, or why there is none.
+    block: Result<RecoveredBlock, VerifyError>,
+}
+
+/// Reads the witness and the block of an input at the same time, where there is more than one core.
 ///
 /// # Errors
-/// [`VerifyError::Witness`], and [`VerifyError::NoParent`] where there is no header.
-pub fn open_witness(
+/// What is wrong with the witness: [`VerifyError::Witness`], and [`VerifyError::NoParent`] where there is no header. What is wrong with
+/// the rest comes out of [`verify_on`], which insists on it.
+pub fn open(
+    spec: &ChainSpec,
     input: &StatelessInput,
-    strictness: Strictness,
-) -> Result<Witness, VerifyError> {
+    options: &VerifyOptions,
+) -> Result<Opened, VerifyError> {
+    let block = || {
+        let keys = public_keys(spec, input, options)?;
+        recover(block_of(&input.request).map_err(VerifyError::Payload)?, keys)
+    };
+    let (witness, block) = join(|| open_witness(input, options.strictness), block);
+    Ok(Opened { witness: witness?, block })
+}
+
+fn open_witness(input: &StatelessInput, strictness: Strictness) -> Result<Witness, VerifyError> {
     let parent = input.request.payload.parent_hash;
     let witness = match strictness {
         Strictness::Canonical => Witness::decode_canonical(&input.witness, parent),
@@ -139,7 +160,7 @@ pub fn open_witness(
     })
 }
 
-/// The same as [`verify`] for whoever looked at the witness first: it is what [`open_witness`] made of this very input.
+/// The same as [`verify`] for whoever looked at the witness first: it is what [`open`] made of this very input. The witness comes back.
 ///
 /// # Errors
 /// As [`verify`].
@@ -147,14 +168,17 @@ pub fn verify_on(
     spec: &ChainSpec,
     rules: &dyn Rules,
     input: &StatelessInput,
-    witness: &Witness,
+    opened: Opened,
     options: &VerifyOptions,
-) -> Result<Verified, VerifyError> {
-    let keys = public_keys(spec, input, options)?;
-    let block = block_of(&input.request).map_err(VerifyError::Payload)?;
-    let block = recover(block, keys)?;
-    let validated = validate_within(spec, rules, &block, witness, options.gas_bound)?;
-    Ok(Verified { block, request_root: input.request.hash_tree_root(), validated })
+) -> Result<(Verified, Witness), VerifyError> {
+    let Opened { witness, block } = opened;
+    let block = block?;
+    let (validated, request_root) = join(
+        || validate_made(spec, rules, &block, &witness, options.gas_bound),
+        || input.request.hash_tree_root(),
+    );
+    let validated = validated?;
+    Ok((Verified { block, request_root, validated }, witness))
 }
 
 /// Checks that the input is for this chain and fork; gives the public keys.
@@ -186,16 +210,18 @@ fn public_keys<'i>(
 fn recover(block: SealedBlock, keys: Option<&[PublicKey]>) -> Result<RecoveredBlock, VerifyError> {
     let block = RecoveredBlock::recover(block)
         .map_err(|bad| VerifyError::Invalid(InvalidBlock::Signature(bad.index)))?;
-    let claimed = keys.unwrap_or_default().iter().map(address_of);
-    match claimed.zip(block.senders()).position(|(claimed, sender)| claimed != Some(*sender)) {
+    match keys.and_then(|keys| first_foreign(keys, block.senders())) {
         Some(index) => Err(InputError::PublicKey(index).into()),
         None => Ok(block),
     }
 }
 
-/// The address of an uncompressed key.
-fn address_of(key: &PublicKey) -> Option<Address> {
+/// The position of the first key that is not the uncompressed one of its sender.
+fn first_foreign(keys: &[PublicKey], senders: &[Address]) -> Option<usize> {
     const UNCOMPRESSED: u8 = 4;
-    let [UNCOMPRESSED, point @ ..] = &key.0 else { return None };
-    Some(Address::from_slice(&keccak256(point)[12..]))
+    let points: Vec<&[u8]> = keys.iter().map(|key| &key[1..]).collect();
+    let own = |((key, hash), sender): ((&PublicKey, B256), &Address)| {
+        key[0] == UNCOMPRESSED && hash[12..] == sender[..]
+    };
+    keys.iter().zip(hash_all(&points)).zip(senders).position(|it| !own(it))
 }

@@ -12,6 +12,7 @@ use ethrex_trie::{
 };
 use ethrex_types::{
     AccountInfo, Header, Missing, RunningRoot, SealedHeader, StateDiff, StateError, StateReader,
+    join,
 };
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +100,8 @@ impl Witness {
     /// # Errors
     /// If a header is not the RLP of a header.
     pub fn decode(witness: &ExecutionWitness) -> Result<Self, WitnessError> {
-        Ok(Self::of(witness, decode_headers(witness)?))
+        let headers = decode_headers(witness)?;
+        Ok(Entries::of(witness).with(headers))
     }
 
     /// The same for a witness in which headers lead from the oldest to `parent` without a gap, as EIP-8025 wants it.
@@ -107,17 +109,8 @@ impl Witness {
     /// # Errors
     /// If a header is malformed or out of its place.
     pub fn decode_linked(witness: &ExecutionWitness, parent: B256) -> Result<Self, WitnessError> {
-        let headers = decode_headers(witness)?;
-        for (index, pair) in headers.windows(2).enumerate() {
-            if pair[1].parent_hash != pair[0].hash() {
-                return Err(WitnessError::HeaderLink(index + 1));
-            }
-        }
-        let last = headers.last().ok_or(WitnessError::NoHeaders)?.hash();
-        if last != parent {
-            return Err(WitnessError::Parent { got: last, want: parent });
-        }
-        Ok(Self::of(witness, headers))
+        let headers = decode_chain(witness, parent)?;
+        Ok(Entries::of(witness).with(headers))
     }
 
     /// The same for the canonical form alone: nodes and codes strictly increase in bytewise order, and every node is the
@@ -131,21 +124,12 @@ impl Witness {
     ) -> Result<Self, WitnessError> {
         check_order("state", &witness.state)?;
         check_order("codes", &witness.codes)?;
-        if let Some(index) = first_not_canonical(&witness.state) {
+        let (not_canonical, entries) =
+            join(|| first_not_canonical(&witness.state), || Entries::of(witness));
+        if let Some(index) = not_canonical {
             return Err(WitnessError::Node(index));
         }
-        Self::decode_linked(witness, parent)
-    }
-
-    fn of(witness: &ExecutionWitness, headers: Vec<SealedHeader>) -> Self {
-        Self {
-            nodes: witness.state.iter().cloned().collect(),
-            codes: hash_all(&witness.codes)
-                .into_iter()
-                .zip(witness.codes.iter().cloned())
-                .collect(),
-            headers: headers.into_iter().map(|header| (header.hash(), header)).collect(),
-        }
+        Ok(entries.with(decode_chain(witness, parent)?))
     }
 
     /// Adds a header that has been validated, so that the next block of a range finds its parent.
@@ -177,6 +161,25 @@ impl Witness {
     }
 }
 
+/// Nodes and codes, hashed.
+struct Entries {
+    nodes: HashedNodes,
+    codes: B256Map<Bytes>,
+}
+
+impl Entries {
+    fn of(witness: &ExecutionWitness) -> Self {
+        let hash = || hash_all(&witness.codes).into_iter().zip(witness.codes.iter().cloned());
+        let (nodes, codes) = join(|| witness.state.iter().cloned().collect(), || hash().collect());
+        Self { nodes, codes }
+    }
+
+    fn with(self, headers: Vec<SealedHeader>) -> Witness {
+        let headers = headers.into_iter().map(|header| (header.hash(), header)).collect();
+        Witness { nodes: self.nodes, codes: self.codes, headers }
+    }
+}
+
 fn check_order(list: &'static str, entries: &[Bytes]) -> Result<(), WitnessError> {
     match entries.windows(2).position(|pair| pair[0] >= pair[1]) {
         Some(before) => Err(WitnessError::Order { list, index: before + 1 }),
@@ -193,6 +196,24 @@ fn decode_headers(witness: &ExecutionWitness) -> Result<Vec<SealedHeader>, Witne
     witness.headers.iter().enumerate().map(decode).collect()
 }
 
+/// Headers that lead to the parent without a gap.
+fn decode_chain(
+    witness: &ExecutionWitness,
+    parent: B256,
+) -> Result<Vec<SealedHeader>, WitnessError> {
+    let headers = decode_headers(witness)?;
+    for (index, pair) in headers.windows(2).enumerate() {
+        if pair[1].parent_hash != pair[0].hash() {
+            return Err(WitnessError::HeaderLink(index + 1));
+        }
+    }
+    let last = headers.last().ok_or(WitnessError::NoHeaders)?.hash();
+    if last != parent {
+        return Err(WitnessError::Parent { got: last, want: parent });
+    }
+    Ok(headers)
+}
+
 /// The state after one block, read from a witness.
 #[derive(Debug)]
 pub struct WitnessState<'w> {
@@ -205,6 +226,12 @@ pub struct WitnessState<'w> {
 }
 
 impl<'w> WitnessState<'w> {
+    /// Its root.
+    #[must_use]
+    pub const fn root(&self) -> B256 {
+        self.parent.inner().state_root
+    }
+
     fn tries(&self) -> MutexGuard<'_, StateTries<'w>> {
         self.tries.lock().expect("no holder of this lock panics")
     }

@@ -51,26 +51,31 @@ pub struct Executed {
 /// The first rule it breaks.
 pub fn check_body(spec: &ChainSpec, block: &Block) -> Result<(), InvalidBlock> {
     let (header, body) = (&block.header, &block.body);
-    let fork = spec.fork_at(header.number, header.timestamp);
     root(
         "transactions root",
         header.transactions_root,
         calculate_transaction_root(&body.transactions),
     )?;
-    if !spec.is_merged(header) {
-        root("ommers hash", header.ommers_hash, calculate_ommers_root(&body.ommers))?;
-    } else if !body.ommers.is_empty() || header.ommers_hash != EMPTY_OMMER_ROOT_HASH {
-        return Err(InvalidBlock::Ommers);
+    check_ommers_hash(spec, block)?;
+    if let (Some(want), Some(withdrawals)) = (&header.withdrawals_root, &body.withdrawals) {
+        root("withdrawals root", *want, calculate_withdrawals_root(withdrawals))?;
     }
+    check_content(spec, block)
+}
+
+/// The same for a block whose header was made from its body: its commitments are not computed a second time.
+///
+/// # Errors
+/// The first rule it breaks.
+pub fn check_content(spec: &ChainSpec, block: &Block) -> Result<(), InvalidBlock> {
+    let (header, body) = (&block.header, &block.body);
+    check_ommers_hash(spec, block)?;
     match (&header.withdrawals_root, &body.withdrawals) {
-        (Some(want), Some(withdrawals)) => {
-            root("withdrawals root", *want, calculate_withdrawals_root(withdrawals))?;
-        }
         (Some(_), None) => return Err(InvalidBlock::MissingField("withdrawals")),
         (None, Some(_)) => return Err(InvalidBlock::UnexpectedField("withdrawals")),
-        (None, None) => {}
+        (Some(_), Some(_)) | (None, None) => {}
     }
-    if fork >= Fork::Osaka {
+    if spec.fork_at(header.number, header.timestamp) >= Fork::Osaka {
         let size = block.length();
         if size > MAX_RLP_BLOCK_SIZE {
             return Err(InvalidBlock::Size { got: size, max: MAX_RLP_BLOCK_SIZE });
@@ -83,6 +88,16 @@ pub fn check_body(spec: &ChainSpec, block: &Block) -> Result<(), InvalidBlock> {
         }
     }
     Ok(())
+}
+
+/// From the merge on there are no ommers (EIP-3675).
+fn check_ommers_hash(spec: &ChainSpec, block: &Block) -> Result<(), InvalidBlock> {
+    let (got, ommers) = (block.header.ommers_hash, &block.body.ommers);
+    if !spec.is_merged(&block.header) {
+        return root("ommers hash", got, calculate_ommers_root(ommers));
+    }
+    let none = ommers.is_empty() && got == EMPTY_OMMER_ROOT_HASH;
+    if none { Ok(()) } else { Err(InvalidBlock::Ommers) }
 }
 
 /// Executes a block on the state after its parent and compares everything with its header but the state root.

@@ -2,8 +2,8 @@
 
 use alloy_primitives::{Bytes, U256, keccak256};
 use ethrex_stateless::{
-    StatelessInput, StatelessValidationResult, Strictness, Verified, VerifyOptions, Witness,
-    open_witness, verify_on,
+    StatelessInput, StatelessValidationResult, Strictness, Verified, VerifyOptions, Witness, open,
+    verify_on,
 };
 use ethrex_types::Header as BlockHeader;
 
@@ -117,14 +117,13 @@ fn check(
     if let Some(bound) = options.gas_bound.filter(|bound| payload.gas_used.max(least) > *bound) {
         return Err(FailureClass::GasBound(bound).into());
     }
-    let witness = open_witness(input, options.strictness)?;
+    let opened = open(&spec, input, options)?;
     // What must be known of the parent before anything is computed on it. Where it is not in the witness, that is found out next.
-    if let Some(parent) = witness.header(payload.parent_hash) {
+    if let Some(parent) = opened.witness.header(payload.parent_hash) {
         check_parent(parent)?;
-        check_system_contracts(&witness.state_after(parent))?;
+        check_system_contracts(&opened.witness.state_after(parent))?;
     }
-    let verified = verify_on(&spec, &rules, input, &witness, options)?;
-    Ok((verified, witness))
+    Ok(verify_on(&spec, &rules, input, opened, options)?)
 }
 
 /// Blobs (EIP-4844), and messages that nobody signed.

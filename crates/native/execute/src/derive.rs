@@ -340,9 +340,8 @@ impl OpenBlock<'_, '_> {
         self.forced_root = keccak_chain(forced);
         let at_start = self.usage();
         let gas_cap = self.gas_limit() / 2;
-        for raw in forced {
-            let Some((tx, sender)) = self.decode(raw).filter(|(tx, _)| tx.gas_limit() <= gas_cap)
-            else {
+        for decoded in decode_all(self.derivation.frame.rules, forced) {
+            let Some((tx, sender)) = decoded.filter(|(tx, _)| tx.gas_limit() <= gas_cap) else {
                 self.drop_forced();
                 continue;
             };
@@ -372,8 +371,8 @@ impl OpenBlock<'_, '_> {
     pub fn post(&mut self, posted: &[Bytes]) -> Result<(), DeriveError> {
         self.posted = posted.to_vec();
         let before = self.builder.transactions().len();
-        for raw in posted {
-            let Some((tx, sender)) = self.decode(raw) else { continue };
+        for decoded in decode_all(self.derivation.frame.rules, posted) {
+            let Some((tx, sender)) = decoded else { continue };
             if tx.gas_limit() > self.gas_left() {
                 continue;
             }
@@ -478,15 +477,6 @@ impl OpenBlock<'_, '_> {
         used.saturating_add(self.burnt)
     }
 
-    /// A transaction that may stand on this chain, and its sender.
-    fn decode(&self, raw: &Bytes) -> Option<(Tx, Address)> {
-        let tx = Tx::decode_2718_exact(raw).ok()?;
-        let canonical = tx.encoded_2718() == raw[..];
-        let admitted = self.derivation.frame.rules.admit(&tx).is_ok();
-        let sender = if canonical && admitted { tx.recover_signer().ok()? } else { return None };
-        Some((tx, sender))
-    }
-
     fn run(&mut self, tx: Tx, sender: Address, caps: Caps) -> Result<Run, DeriveError> {
         let reserve = reserved(tx.gas_limit());
         let executed = self.builder.regular_gas_used().saturating_add(self.burnt);
@@ -520,6 +510,31 @@ impl OpenBlock<'_, '_> {
             Err(RunError::Fault(fault)) => Err(DeriveError::State(fault)),
         }
     }
+}
+
+/// Each transaction with its sender, where it may stand on this chain: what can be said of it wherever it stands. Whoever has it derived has
+/// paid for all of them, so they are decoded beforehand, on all cores.
+#[cfg(feature = "parallel")]
+fn decode_all(rules: &dyn Rules, raw: &[Bytes]) -> impl Iterator<Item = Option<(Tx, Address)>> {
+    use rayon::prelude::*;
+    // Recovering so many senders takes longer than waking another thread.
+    const LEAST_PER_THREAD: usize = 2;
+    let decoded: Vec<_> =
+        raw.par_iter().with_min_len(LEAST_PER_THREAD).map(|raw| decode(rules, raw)).collect();
+    decoded.into_iter()
+}
+
+/// Each transaction with its sender, where it may stand on this chain.
+#[cfg(not(feature = "parallel"))]
+fn decode_all(rules: &dyn Rules, raw: &[Bytes]) -> impl Iterator<Item = Option<(Tx, Address)>> {
+    raw.iter().map(|raw| decode(rules, raw))
+}
+
+fn decode(rules: &dyn Rules, raw: &Bytes) -> Option<(Tx, Address)> {
+    let tx = Tx::decode_2718_exact(raw).ok()?;
+    let admitted = tx.encoded_2718() == raw[..] && rules.admit(&tx).is_ok();
+    let sender = if admitted { tx.recover_signer().ok()? } else { return None };
+    Some((tx, sender))
 }
 
 fn block_attributes(attributes: &Attributes) -> BlockAttributes {

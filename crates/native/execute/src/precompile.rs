@@ -4,9 +4,10 @@ mod cache;
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, address, keccak256};
+use alloy_primitives::{Address, address};
 use ethrex_evm::{Precompile, PrecompileInput, PrecompileOutcome};
 use ethrex_types::{ChainSpec, StateError, Tx, alloy_consensus::Transaction};
+use sha2::{Digest, Sha256};
 
 pub(crate) use self::cache::Cache;
 use crate::{
@@ -150,10 +151,11 @@ fn each<T>(items: &[T], work: impl Fn(&T)) {
     let _ = (items, work);
 }
 
-/// What identifies an answer: everything it depends on but the gas that was forwarded.
+/// What identifies an answer: everything it depends on but the gas that was forwarded. SHA-256, since processors have instructions for it and
+/// nobody else sees this hash.
 pub(crate) fn key(context: &Context<'_>, input: &[u8]) -> cache::Key {
     let fork = context.spec.fork_at(u64::MAX, context.timestamp);
-    cache::Key { input: keccak256(input), level: context.level, fork }
+    cache::Key { input: Sha256::digest(input).0.into(), level: context.level, fork }
 }
 
 #[cfg(test)]

@@ -17,6 +17,12 @@ pub fn median(times: &[Duration]) -> Duration {
     percentile(times, 50)
 }
 
+/// Of all, the least.
+#[must_use]
+pub fn least(times: &[Duration]) -> Duration {
+    percentile(times, 0)
+}
+
 /// For tables.
 #[must_use]
 pub fn millis(time: Duration) -> f64 {

@@ -1,12 +1,15 @@
 //! What it costs to judge a block from its witness, beside executing it on a node's own state, and what the witness costs whoever
-//! makes it. All of it side by side in one run: `--rounds N` (default 15), of which each figure is the median.
+//! makes it. All of it side by side in one run: `--rounds N` (default 15), of which each figure is the median, or with `--least` the least:
+//! on a machine that does other things too, that is what a phase takes when nothing comes between.
 //!
 //! Real blocks come first, then blocks of our own at Amsterdam: judged from the bytes of EIP-8025, given to EXECUTE (BLOCK), and derived
 //! by it (DERIVE). What counts as settling is the call of EXECUTE, where there is one.
 
+use std::time::Duration;
+
 use ethrex_benches::{
     case::{self, Case, Spent},
-    sample::{median, millis, percentile},
+    sample::{least, median, millis, percentile},
 };
 use ethrex_test_spec::suites;
 use eyre::Result;
@@ -22,17 +25,21 @@ fn main() -> Result<()> {
         .skip_while(|arg| *arg != "--rounds")
         .nth(1)
         .map_or(Ok(15), |count| count.parse())?;
+    let figure: Figure = if args.iter().any(|arg| arg == "--least") { least } else { median };
     let suites = suites::locate();
     if suites.sample {
         println!("only the committed sample is at hand: set ETHREX_SUITES for all real blocks");
     }
-    report("real blocks", &measure(case::real(&suites)?, rounds)?);
+    report("real blocks", &measure(case::real(&suites)?, rounds, figure)?);
     let dir = tempfile::tempdir()?;
     let (given, derived) = case::generated(dir.path())?;
-    report("our own blocks, given to EXECUTE", &measure(given, rounds)?);
-    report("our own blocks, derived by EXECUTE", &measure(derived, rounds)?);
+    report("our own blocks, given to EXECUTE", &measure(given, rounds, figure)?);
+    report("our own blocks, derived by EXECUTE", &measure(derived, rounds, figure)?);
     Ok(())
 }
+
+/// Of several measurements, the one that counts.
+type Figure = fn(&[Duration]) -> Duration;
 
 /// A block, and what each phase of it took.
 struct Row {
@@ -50,7 +57,7 @@ impl Row {
 }
 
 /// The cases take turns, so that whatever else the machine does meets all of them.
-fn measure(cases: Vec<Case>, rounds: usize) -> Result<Vec<Row>> {
+fn measure(cases: Vec<Case>, rounds: usize, figure: Figure) -> Result<Vec<Row>> {
     let mut taken: Vec<Vec<Spent>> = cases.iter().map(|_| Vec::new()).collect();
     // The first round only warms up.
     for round in 0..=rounds {
@@ -63,16 +70,14 @@ fn measure(cases: Vec<Case>, rounds: usize) -> Result<Vec<Row>> {
     }
     let row = |(case, taken): (Case, Vec<Spent>)| {
         let (gas, witness) = (case.gas(), case.witness_bytes());
-        Row { name: case.name, gas, witness, spent: middle(&taken) }
+        Row { name: case.name, gas, witness, spent: summary(&taken, figure) }
     };
     Ok(cases.into_iter().zip(taken).map(row).collect())
 }
 
-/// The median of each phase.
-fn middle(taken: &[Spent]) -> Spent {
-    let of = |phase: fn(&Spent) -> std::time::Duration| {
-        median(&taken.iter().map(phase).collect::<Vec<_>>())
-    };
+/// One figure of each phase.
+fn summary(taken: &[Spent], figure: Figure) -> Spent {
+    let of = |phase: fn(&Spent) -> Duration| figure(&taken.iter().map(phase).collect::<Vec<_>>());
     let verify: Vec<_> = taken.iter().filter_map(|spent| spent.verify).collect();
     let call: Vec<_> = taken.iter().filter_map(|spent| spent.call).collect();
     Spent {
@@ -83,8 +88,8 @@ fn middle(taken: &[Spent]) -> Spent {
         encode: of(|spent| spent.encode),
         decode: of(|spent| spent.decode),
         validate: of(|spent| spent.validate),
-        verify: (!verify.is_empty()).then(|| median(&verify)),
-        call: (!call.is_empty()).then(|| median(&call)),
+        verify: (!verify.is_empty()).then(|| figure(&verify)),
+        call: (!call.is_empty()).then(|| figure(&call)),
     }
 }
 
@@ -142,7 +147,7 @@ fn settling(title: &str, rows: &[Row]) {
     );
 }
 
-fn optional(time: Option<std::time::Duration>) -> String {
+fn optional(time: Option<Duration>) -> String {
     time.map_or_else(|| "-".into(), |took| format!("{:.2}", millis(took)))
 }
 

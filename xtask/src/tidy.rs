@@ -5,6 +5,7 @@
 mod code;
 mod coverage;
 mod docs;
+mod gas;
 mod manifests;
 mod places;
 mod source;
@@ -78,6 +79,7 @@ fn check(tree: &Tree) -> Result<Vec<Finding>> {
     found.extend(docs::check(tree));
     found.extend(places::check(tree));
     found.extend(coverage::check(tree));
+    found.extend(gas::check(tree));
     found.sort();
     found.dedup();
     Ok(found)

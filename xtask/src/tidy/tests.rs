@@ -260,3 +260,26 @@ fn a_table_of_ids_is_rewritten_in_one_column() {
     )]);
     assert_eq!(super::coverage::rewritten(&stale, &tests), TABLE);
 }
+
+#[test]
+fn the_gas_table_says_what_the_snapshot_says() {
+    let check = |rows: &str, expected: &[&str]| {
+        let page = format!(
+            "### Gas on L1\n| call | gas | call | gas |\n|---|---|---|---|\n{rows}\n### Time\n| a |"
+        );
+        let snapshot =
+            r#"{ "post, 1,000 bytes": "96967", "claim": "51284", "not in the table": "1" }"#;
+        let found = found(&[
+            ("docs/native-rollups/README.md", &page),
+            ("contracts/snapshots/NativeRollup.json", snapshot),
+        ]);
+        let what: Vec<_> = found.iter().filter_map(|line| line.rsplit(": ").next()).collect();
+        assert_eq!(what, expected);
+    };
+    let snapshot = "contracts/snapshots/NativeRollup.json";
+    check("| `post`, 1,000 bytes | 96,967 | `claim` | 51,284 |", &[]);
+    let differs = format!("`claim` costs 51284 by `{snapshot}`, not 51,285");
+    check("| `post`, 1,000 bytes | 96,967 | `claim` | 51,285 |", &[&differs]);
+    let unknown = format!("`{snapshot}` knows no call `burn`");
+    check("| `burn` | 51,284 | `claim` | 51,284 |", &[&unknown]);
+}

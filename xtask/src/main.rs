@@ -8,6 +8,7 @@ mod guest;
 mod licences;
 mod npm;
 mod process;
+mod python;
 mod test;
 mod tidy;
 
@@ -18,7 +19,8 @@ use eyre::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask <task>
   ci                                       everything below that a change must pass
-  test [unit|contracts|spec|e2e|crash]...  run suites (all by default); crash takes --kills N --seed N
+  test [unit|contracts|spec|eels|e2e|crash]...
+                                           run suites (all by default); crash takes --kills N --seed N
   tidy [DIR]                               conventions that no compiler checks
   coverage [--write]                       list the tests by the ids of the test plan, or write them into its table
   licences                                 licences and doubled versions of dependencies

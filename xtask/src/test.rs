@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use eyre::{Result, bail};
 
 use crate::process::{Shown, cargo, check, command, show};
-use crate::{contracts, npm};
+use crate::{contracts, npm, python};
 
 /// The one profile of tests and of the binary they drive.
 pub(crate) const PROFILE: &str = "ci";
 /// Where the end-to-end tests keep the outside programs they drive.
 pub(crate) const E2E_JS: &str = "tests/e2e/js";
+
+/// Where the pinned packages of the executable specification are named.
+const EELS: &str = "tests/eels";
 
 /// What a test prints, past libtest's capture, when it returns early because something is absent on this machine. libtest counts it
 /// as passed.
@@ -31,13 +34,16 @@ enum Suite {
     Contracts,
     /// Ethereum's fixtures, chains and real blocks.
     Spec,
+    /// Random blocks, computed once more by the executable specification.
+    Eels,
     /// The real binary, driven by cast and viem.
     E2e,
     /// The same, killed again and again.
     Crash,
 }
 
-const ALL: [Suite; 5] = [Suite::Unit, Suite::Contracts, Suite::Spec, Suite::E2e, Suite::Crash];
+const ALL: [Suite; 6] =
+    [Suite::Unit, Suite::Contracts, Suite::Spec, Suite::Eels, Suite::E2e, Suite::Crash];
 
 impl Suite {
     fn named(name: &str) -> Option<Self> {
@@ -49,6 +55,7 @@ impl Suite {
             Self::Unit => "unit",
             Self::Contracts => "contracts",
             Self::Spec => "spec",
+            Self::Eels => "eels",
             Self::E2e => "e2e",
             Self::Crash => "crash",
         }
@@ -74,7 +81,9 @@ impl Plan {
                 "--seed" => &mut plan.seed,
                 name => {
                     let Some(suite) = Suite::named(name) else {
-                        bail!("no suite `{name}`: there are unit, contracts, spec, e2e and crash")
+                        bail!(
+                            "no suite `{name}`: there are unit, contracts, spec, eels, e2e and crash"
+                        )
                     };
                     plan.suites.push(suite);
                     continue;
@@ -174,6 +183,13 @@ fn start_suite(root: &Path, suite: Suite, plan: &Plan) -> Result<Shown> {
         // The whole workspace is named each time: with fewer packages cargo would unify fewer features, and build every
         // dependency once more for them.
         Suite::Spec => show(&mut test(&["--workspace", "--test", "spec"])),
+        Suite::Eels => {
+            let mut job = test(&["--workspace", "--test", "eels", "--", "--nocapture"]);
+            if let Some(python) = python::install(&root.join(EELS))? {
+                job.env("ETHREX_EELS_PYTHON", python);
+            }
+            show(&mut job)
+        }
         Suite::E2e | Suite::Crash => {
             let tools = root.join(E2E_JS);
             npm::install(&tools)?;

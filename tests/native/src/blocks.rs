@@ -15,7 +15,7 @@ use ethrex_types::{GenesisAccount, Tx};
 use crate::Dice;
 
 /// Contracts in genesis.
-const CONTRACTS: usize = 8;
+pub const CONTRACTS: usize = 8;
 /// Slots that code uses: few, so that blocks meet each other's traces and branches collapse.
 const SLOTS: usize = 12;
 /// Instructions of a contract, in small groups.
@@ -166,7 +166,7 @@ fn someone(dice: &mut Dice) -> Address {
 }
 
 /// Code that mostly does something with state.
-fn code(dice: &mut Dice) -> Vec<u8> {
+pub fn code(dice: &mut Dice) -> Vec<u8> {
     let mut code = Vec::new();
     for _ in 0..dice.roll(GROUPS) {
         group(dice, &mut code);

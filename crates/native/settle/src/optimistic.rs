@@ -5,7 +5,10 @@
 //!
 //! Not here: what the right blocks are ([`crate::Follower`]).
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_rlp::Encodable;
@@ -183,6 +186,8 @@ pub struct Proposer {
     challenge_period: u64,
     /// Time between two looks.
     every: Duration,
+    /// It was said that the account cannot pay for a bond.
+    poor: AtomicBool,
 }
 
 impl Proposer {
@@ -195,11 +200,12 @@ impl Proposer {
         view: View,
         every: Duration,
     ) -> Self {
+        let poor = AtomicBool::new(false);
         let (bond, challenge_period) = view.read(|follower| {
             let config = &follower.derivation().deployment().config;
             (config.bond, config.challengePeriod)
         });
-        Self { contract, sender, blocks, view, bond, challenge_period, every }
+        Self { contract, sender, blocks, view, bond, challenge_period, every, poor }
     }
 
     /// Runs until stopped. An L1 that is down is waited for.
@@ -232,6 +238,9 @@ impl Proposer {
         if truth.hashes.len() as u64 != item.blocks {
             return Ok(()); // it was cut short, and settlement is past it
         }
+        if !self.has_bond().await? {
+            return Ok(());
+        }
         let last = truth.hashes.last().copied().filter(|last| *last != before.parent.hash);
         let blocks = self.blocks.clone();
         let last_header = match last {
@@ -252,6 +261,18 @@ impl Proposer {
         let purpose = purpose("propose", position, &[&data[..], &refuted.to_be_bytes()].concat());
         let request = TxRequest::call(self.contract.address(), data).value(self.bond);
         self.send("propose", position, purpose, request).await
+    }
+
+    /// Whether the account can pay for a bond. Others may propose meanwhile, and what they propose is still made final.
+    async fn has_bond(&self) -> Result<bool, SettlerError> {
+        let account = self.sender.address();
+        let funds = self.contract.client().balance(account).await?;
+        let poor = funds < self.bond;
+        if poor && !self.poor.swap(poor, Ordering::Relaxed) {
+            tracing::warn!(%account, %funds, bond = %self.bond, "this account cannot pay for the bond of a proposal; send ETH to it, or leave proposing to others");
+        }
+        self.poor.store(poor, Ordering::Relaxed);
+        Ok(!poor)
     }
 
     async fn finalize(&self, next: u64) -> Result<(), SettlerError> {

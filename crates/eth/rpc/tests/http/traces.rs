@@ -334,3 +334,29 @@ async fn a_signed_transaction_is_traced_before_it_is_sent() {
         "0x3"
     );
 }
+
+#[tokio::test]
+async fn a_selfdestruct_is_shown_where_no_ether_moves() {
+    let (world, _) = world().await;
+    // ADDRESS SELFDESTRUCT: for itself, which moves nothing.
+    let config = json!({"tracer": "callTracer"});
+    let traced = world.get("debug_traceCall", call_of("0x30ff", config)).await;
+    let here = json!(HERE.to_string().to_lowercase());
+    let end = &traced["calls"][0];
+    assert_eq!([&end["type"], &end["from"], &end["to"]], [&json!("SELFDESTRUCT"), &here, &here]);
+}
+
+#[tokio::test]
+async fn the_code_that_a_block_made_is_known_to_the_rest_of_it() {
+    let (world, _) = world().await;
+    // Deploys the one byte STOP, at 0x…: PUSH1 1 PUSH0 RETURN.
+    let create = world.sign(3, alloy_primitives::TxKind::Create, 0, hex!("60015ff3").into());
+    let created = world.sender().create(3);
+    let raw = hex::encode_prefixed(alloy_eips::eip2718::Encodable2718::encoded_2718(&create));
+    world.get("eth_sendRawTransaction", json!([raw])).await;
+    let call = world.get("eth_sendRawTransaction", json!([world.raw(4, created, 0)])).await;
+    world.mine();
+    let prestate = json!([call, {"tracer": "prestateTracer"}]);
+    let before = world.get("debug_traceTransaction", prestate).await;
+    assert_eq!(before[created.to_string().to_lowercase()]["code"], "0x00", "{before}");
+}

@@ -5,14 +5,15 @@ use std::fmt;
 use alloy_primitives::{Address, Log, U256, map::HashSet};
 use alloy_rpc_types_trace::{
     geth::{
-        GethDebugBuiltInTracerType as BuiltIn, GethDebugTracerConfig, GethDebugTracerType,
-        GethDebugTracingOptions, GethTrace,
+        AccountState, GethDebugBuiltInTracerType as BuiltIn, GethDebugTracerConfig,
+        GethDebugTracerType, GethDebugTracingOptions, GethTrace, PreStateFrame, mux::MuxFrame,
     },
     parity::TraceType,
 };
 use ethrex_types::account::KECCAK_EMPTY;
 use revm::{
     DatabaseRef, Inspector,
+    bytecode::opcode,
     context::{
         BlockEnv, ContextTr,
         result::{HaltReason, ResultAndState},
@@ -21,8 +22,9 @@ use revm::{
     database::bal::EvmDatabaseError,
     handler::FrameResult,
     interpreter::{
-        CallInputs, CallOutcome, CreateInputs, CreateOutcome, FrameInput, Interpreter,
-        interpreter_types::LoopControl,
+        CallInputs, CallOutcome, CreateInputs, CreateOutcome, FrameInput, InstructionResult,
+        Interpreter,
+        interpreter_types::{InputsTr, Jumps, LoopControl},
     },
 };
 use revm_inspectors::tracing::{
@@ -47,6 +49,8 @@ pub(crate) struct Recorder(Option<Box<Active>>);
 struct Active {
     tracing: Tracing,
     budget: Budget,
+    /// A SELFDESTRUCT that is about to run: who, for whom, and its balance.
+    dying: Option<(Address, Address, U256)>,
     /// Whether the answer shows accounts as they were, and their code.
     shows_state: Option<ShowsCode>,
 }
@@ -89,7 +93,7 @@ impl Recorder {
             }
         };
         let budget = Budget::new(tracer.limits.clone(), plan);
-        Self(Some(Box::new(Active { tracing, budget, shows_state })))
+        Self(Some(Box::new(Active { tracing, budget, dying: None, shows_state })))
     }
 
     /// Why the tracer stopped the transaction, if it did.
@@ -107,7 +111,7 @@ impl Recorder {
     where
         DB: DatabaseRef<Error = EvmDatabaseError<Stopped>>,
     {
-        let Active { tracing, mut budget, shows_state } =
+        let Active { tracing, mut budget, shows_state, .. } =
             *self.0.expect("a transaction is traced by a recorder that was made for it");
         let read = |_: EvmDatabaseError<Stopped>| {
             TraceError::Fault(stop.take_fault().expect("a read fails only by a read fault"))
@@ -140,13 +144,26 @@ fn geth<DB: DatabaseRef>(
 ) -> Result<Box<GethTrace>, DB::Error> {
     let TxPlace { block, index, tx } = traced.place;
     let context = TransactionContext { block_hash: block, tx_index: index, tx_hash: tx };
-    inspector
+    let mut trace = inspector
         .get_result(Some(context), traced.tx, traced.block, traced.result, db)
-        .map(Box::new)
         .map_err(|error| match error {
             DebugInspectorError::Database(fault) => fault,
             other => panic!("a checked tracer gives a trace: {other}"),
-        })
+        })?;
+    forget_the_absent(&mut trace);
+    Ok(Box::new(trace))
+}
+
+/// What was not there before a transaction, geth does not show as having been there.
+fn forget_the_absent(trace: &mut GethTrace) {
+    match trace {
+        GethTrace::PreStateTracer(PreStateFrame::Diff(diff)) => {
+            let absent = AccountState { balance: Some(U256::ZERO), ..AccountState::default() };
+            diff.pre.retain(|_, account| *account != absent);
+        }
+        GethTrace::MuxTracer(MuxFrame(all)) => all.values_mut().for_each(forget_the_absent),
+        _ => {}
+    }
 }
 
 fn step_plan(inspector: &DebugInspector) -> StepPlan {
@@ -193,10 +210,11 @@ fn count_state<DB: DatabaseRef>(
 ) -> Result<(), DB::Error> {
     for (address, account) in &traced.result.state {
         let before = db.basic_ref(*address)?.unwrap_or_default();
-        let size = if code && before.code_hash != KECCAK_EMPTY {
-            db.code_by_hash_ref(before.code_hash)?.len()
-        } else {
-            0
+        let size = match &before.code {
+            _ if !code || before.code_hash == KECCAK_EMPTY => 0,
+            // What an earlier transaction of the block put there, the database need not know.
+            Some(code) => code.len(),
+            None => db.code_by_hash_ref(before.code_hash)?.len(),
         };
         budget.state(size);
         account.storage.iter().for_each(|_| budget.state(0));
@@ -237,6 +255,20 @@ impl Active {
     }
 }
 
+/// What a SELFDESTRUCT that is the next instruction will do.
+fn dying<DB: alloy_evm::Database>(
+    interpreter: &Interpreter,
+    context: &EvmContext<DB>,
+) -> Option<(Address, Address, U256)> {
+    if interpreter.bytecode.opcode() != opcode::SELFDESTRUCT {
+        return None;
+    }
+    let contract = interpreter.input.target_address();
+    let heir = Address::from_word(interpreter.stack.peek(0).ok()?.into());
+    let account = context.journaled_state.inner.state.get(&contract);
+    Some((contract, heir, account.map(|account| account.info.balance).unwrap_or_default()))
+}
+
 /// Passes an event on to whichever inspector records.
 macro_rules! tell {
     ($active:expr, $method:ident($($arg:expr),*)) => {
@@ -263,6 +295,7 @@ impl<DB: alloy_evm::Database> Inspector<EvmContext<DB>> for Recorder {
         let Some(active) = &mut self.0 else { return };
         active.budget.step(interpreter);
         if active.goes_on_in(interpreter, context) {
+            active.dying = dying(interpreter, context);
             tell!(active, step(interpreter, context));
         }
     }
@@ -271,6 +304,14 @@ impl<DB: alloy_evm::Database> Inspector<EvmContext<DB>> for Recorder {
         let Some(active) = &mut self.0 else { return };
         if active.goes_on_in(interpreter, context) {
             tell!(active, step_end(interpreter, context));
+            // revm tells of those alone that moved ether.
+            if let Some((contract, heir, balance)) = active.dying.take()
+                && interpreter.bytecode.action().as_ref().is_some_and(|action| {
+                    action.instruction_result() == Some(InstructionResult::SelfDestruct)
+                })
+            {
+                tell!(active, selfdestruct(contract, heir, balance));
+            }
         }
         // The memory that steps wrote, which only the answer for `vmTrace` has.
         if let Tracing::Parity(inspector, _) = &active.tracing {

@@ -41,27 +41,29 @@ impl Anvil {
         // It prints every call; an unread pipe would block it once full.
         std::thread::spawn(move || lines.for_each(drop));
         let anvil = Self { child, address: address.unwrap(), _genesis: genesis };
-        anvil.get("anvil_setCoinbase", json!([chain::COINBASE]));
+        anvil.get("anvil_setCoinbase", &json!([chain::COINBASE]));
         Some(anvil)
     }
 
     /// Mines one block of these transactions.
-    pub(crate) fn mine(&self, txs: &[Sent], time: u64) {
+    pub(crate) fn mine(&self, txs: &[Sent], time: u64, base_fee: u64) {
         for tx in txs {
-            self.get("eth_sendRawTransaction", json!([tx.raw]));
+            self.get("eth_sendRawTransaction", &json!([tx.raw]));
         }
-        self.get("evm_setNextBlockTimestamp", json!([time]));
-        self.get("evm_mine", json!([]));
+        self.get("evm_setNextBlockTimestamp", &json!([time]));
+        // Its first block costs what its genesis does.
+        self.get("anvil_setNextBlockBaseFeePerGas", &json!([format!("{base_fee:#x}")]));
+        self.get("evm_mine", &json!([]));
     }
 
     /// The result, or the error as an answer.
-    pub(crate) fn ask(&self, method: &str, params: Value) -> Value {
-        let answer = self.call(method, &params);
+    pub(crate) fn ask(&self, method: &str, params: &Value) -> Value {
+        let answer = self.call(method, params);
         answer.get("result").or_else(|| answer.get("error")).cloned().unwrap_or_default()
     }
 
-    fn get(&self, method: &str, params: Value) -> Value {
-        let answer = self.call(method, &params);
+    fn get(&self, method: &str, params: &Value) -> Value {
+        let answer = self.call(method, params);
         assert!(answer.get("error").is_none(), "{method}: {answer}");
         answer["result"].clone()
     }

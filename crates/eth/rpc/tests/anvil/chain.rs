@@ -93,8 +93,8 @@ impl Ours {
         Self { chain, pool, methods, runtime: Runtime::new().unwrap() }
     }
 
-    /// Mines one block of these transactions.
-    pub(crate) fn mine(&self, txs: &[Sent], time: u64) {
+    /// Mines one block of these transactions. Returns its base fee.
+    pub(crate) fn mine(&self, txs: &[Sent], time: u64) -> u64 {
         let parent = self.chain.head();
         let attributes = BlockAttributes {
             timestamp: time,
@@ -114,10 +114,11 @@ impl Ours {
             Ok(())
         });
         self.chain.extend(prepared.unwrap(), &self.pool).unwrap();
+        self.chain.head().base_fee_per_gas.unwrap()
     }
 
     /// The result, or the error as an answer.
-    pub(crate) fn ask(&self, method: &str, params: Value) -> Value {
+    pub(crate) fn ask(&self, method: &str, params: &Value) -> Value {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let request = request.to_string();
         let call = self.methods.raw_json_request(&request, 1);

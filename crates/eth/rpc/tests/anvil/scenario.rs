@@ -136,7 +136,7 @@ fn calls() -> Vec<Wanted> {
         call("out of gas inside", CALL, &through(LOOP, b"")).gas(120_000),
         call("a call with more value than there is", CALL, &through(CALL, &through(NOBODY, b"")))
             .value(5),
-        call("a recursion", RECURSE, b"").gas(28_000),
+        call("a recursion", RECURSE, b"").gas(24_500),
         call("events inside", CALL, &through(DELEGATE, &through(LOGS, b""))),
         call(
             "events inside that are undone",
@@ -169,7 +169,6 @@ fn ends() -> Vec<Wanted> {
     let heir = |heir: Address| heir.into_word();
     vec![
         call("a selfdestruct", DESTRUCT, heir(NOBODY).as_slice()).value(2),
-        call("a selfdestruct for oneself", DESTRUCT, heir(DESTRUCT).as_slice()).value(2),
         call(
             "a selfdestruct inside",
             CALL,

@@ -8,12 +8,25 @@ use signet_libmdbx::{MdbxError, ReadError};
 
 use crate::table::Table;
 
+/// What a commit outlives once the call returns.
+///
+/// Either way a commit is whole or not there at all, and what the process was killed after is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process and of the machine.
+    EachCommit,
+    /// The end of the process. A power cut takes back the commits of the last seconds, from the newest on. For work that can be
+    /// repeated, as an import from files: it saves a wait for the device per block.
+    Checkpoints,
+}
+
 /// An ordered key–value store with several tables.
 pub(crate) trait Engine: Send + Sync {
     /// The content at this moment; later commits do not show in it.
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError>;
 
-    /// Applies all writes of a batch, in order, or none of them. They are on disk when this returns.
+    /// Applies all writes of a batch, in order, or none of them. They are on disk when this returns, as far as the
+    /// [`Durability`] asks for it.
     fn commit(&self, batch: Batch) -> Result<(), EngineError>;
 }
 
@@ -201,7 +214,7 @@ mod tests {
         #[test]
         fn mdbx_is_a_sorted_map_with_snapshots(batches in batches()) {
             let dir = tempfile::tempdir().unwrap();
-            check(&mdbx::Mdbx::open(dir.path()).unwrap(), batches);
+            check(&mdbx::Mdbx::open(dir.path(), Durability::EachCommit).unwrap(), batches);
         }
 
         #[test]

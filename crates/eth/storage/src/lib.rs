@@ -15,6 +15,7 @@ mod storage;
 mod table;
 mod view;
 
+pub use engine::Durability;
 pub use error::{EngineError, StorageError};
 pub use layer::{LAYERS_PER_GROUP, STATE_HISTORY};
 pub use sidecar::StoredBlob;

@@ -10,7 +10,7 @@ use crate::{
     blocks::put_block,
     codec::{Base, Identity, LayerRow, decode, encode, meta, read, read_existing},
     commit::Committer,
-    engine::{Batch, Engine, Snapshot, mdbx::Mdbx, memory::Memory},
+    engine::{Batch, Durability, Engine, Snapshot, mdbx::Mdbx, memory::Memory},
     error::StorageError,
     flush::put_changes,
     layer::{Changes, Tree},
@@ -25,9 +25,21 @@ impl Storage {
     /// If the database is in use, or was made by another version, for another chain or from another genesis; the error
     /// says which, and what to do.
     pub fn open(path: &Path, chain: &ChainSpec) -> Result<Self, StorageError> {
+        Self::open_with(path, chain, Durability::EachCommit)
+    }
+
+    /// The same, with a choice of what a commit outlives.
+    ///
+    /// # Errors
+    /// As [`Storage::open`].
+    pub fn open_with(
+        path: &Path,
+        chain: &ChainSpec,
+        durability: Durability,
+    ) -> Result<Self, StorageError> {
         let create = std::fs::create_dir_all(path);
         create.map_err(|source| StorageError::Directory { path: path.to_owned(), source })?;
-        Self::load(Box::new(open_engine(path)?), path, chain)
+        Self::load(Box::new(open_engine(path, durability)?), path, chain)
     }
 
     /// Fails with [`StorageError::InUse`] if a process has the database in `path` open, for those who are about to
@@ -36,7 +48,7 @@ impl Storage {
         if !Mdbx::exists(path) {
             return Ok(());
         }
-        match open_engine(path) {
+        match open_engine(path, Durability::EachCommit) {
             Err(error @ StorageError::InUse(_)) => Err(error),
             // A database that cannot be opened for another reason can still be deleted.
             Ok(_) | Err(_) => Ok(()),
@@ -77,8 +89,8 @@ impl Storage {
     }
 }
 
-fn open_engine(path: &Path) -> Result<Mdbx, StorageError> {
-    Mdbx::open(path).map_err(|source| {
+fn open_engine(path: &Path, durability: Durability) -> Result<Mdbx, StorageError> {
+    Mdbx::open(path, durability).map_err(|source| {
         let path = path.to_owned();
         if source.is_in_use() {
             StorageError::InUse(path)

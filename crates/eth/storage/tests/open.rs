@@ -9,7 +9,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use ethrex_storage::{NewBlock, STATE_HISTORY, StateView, Storage, StorageError};
+use ethrex_storage::{Durability, NewBlock, STATE_HISTORY, StateView, Storage, StorageError};
 use ethrex_trie::update_state;
 use ethrex_types::{
     AccountDiff, AccountInfo, Block, ChainSpec, Genesis, Header, RecoveredBlock, SealedBlock,
@@ -18,6 +18,8 @@ use ethrex_types::{
 
 /// Where the child of the kill test finds its database.
 const CHILD_DIR: &str = "ETHREX_STORAGE_TEST_DIR";
+/// Set, whatever it says, where that process saves waits for the device.
+const CHILD_CHECKPOINTS: &str = "ETHREX_STORAGE_TEST_CHECKPOINTS";
 /// Times the child is killed.
 const KILLS: u64 = 6;
 
@@ -99,7 +101,11 @@ fn check(storage: &Storage, acknowledged: u64) {
 #[test]
 fn child_that_imports_until_killed() {
     let Some(dir) = std::env::var_os(CHILD_DIR) else { return };
-    let storage = Storage::open(Path::new(&dir), &chain(9, 0)).unwrap();
+    let durability = match std::env::var_os(CHILD_CHECKPOINTS) {
+        Some(_) => Durability::Checkpoints,
+        None => Durability::EachCommit,
+    };
+    let storage = Storage::open_with(Path::new(&dir), &chain(9, 0), durability).unwrap();
     loop {
         println!("acknowledged {}", extend(&storage));
     }
@@ -107,15 +113,27 @@ fn child_that_imports_until_killed() {
 
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
+    kill_importers(Durability::EachCommit);
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9_between_checkpoints() {
+    kill_importers(Durability::Checkpoints);
+}
+
+fn kill_importers(durability: Durability) {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged = 0;
     for kill in 1..=KILLS {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
             .args(["--exact", "child_that_imports_until_killed", "--nocapture"])
             .env(CHILD_DIR, dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        if durability == Durability::Checkpoints {
+            command.env(CHILD_CHECKPOINTS, "1");
+        }
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // The number of lines until the kill differs, and where in a commit it falls is up to the machine.
         let goal = acknowledged + 17 * kill + 23;

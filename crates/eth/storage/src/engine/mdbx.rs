@@ -1,6 +1,6 @@
 //! MDBX: a copy-on-write B-tree in one memory-mapped file. A commit survives the death of the process and of the machine.
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, path::Path, time::Duration};
 
 use alloy_primitives::Bytes;
 use signet_libmdbx::{
@@ -8,7 +8,7 @@ use signet_libmdbx::{
     tx::aliases::{RoTxSync, RwTxUnsync},
 };
 
-use super::{Batch, Engine, EngineError, Snapshot, Write};
+use super::{Batch, Durability, Engine, EngineError, Snapshot, Write};
 use crate::table::Table;
 
 /// The file MDBX keeps everything in.
@@ -19,6 +19,10 @@ const MAX_BYTES: usize = 4 << 40;
 const GROWTH_STEP: isize = 64 << 20;
 /// Room for this many snapshots at once; each is some bytes of a lock table.
 const MAX_READERS: u64 = 1024;
+/// With [`Durability::Checkpoints`], writes of so many bytes are forced to the device together.
+const CHECKPOINT_BYTES: usize = 256 << 20;
+/// The same after this time at the latest.
+const CHECKPOINT_PERIOD: Duration = Duration::from_secs(30);
 
 /// An open database. No other process can open it meanwhile.
 pub(crate) struct Mdbx {
@@ -32,8 +36,17 @@ impl Mdbx {
         path.join(FILE).exists()
     }
 
-    pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
-        let environment = Environment::builder()
+    pub(crate) fn open(path: &Path, durability: Durability) -> Result<Self, EngineError> {
+        let mut builder = Environment::builder();
+        let sync_mode = match durability {
+            Durability::EachCommit => SyncMode::Durable,
+            // A commit is still whole or not there; what a power cut takes is the end of the history, never its middle.
+            Durability::Checkpoints => {
+                builder.set_sync_bytes(CHECKPOINT_BYTES).set_sync_period(CHECKPOINT_PERIOD);
+                SyncMode::SafeNoSync
+            }
+        };
+        let environment = builder
             .set_max_dbs(Table::ALL.len())
             .set_max_readers(MAX_READERS)
             .set_geometry(Geometry {
@@ -43,7 +56,7 @@ impl Mdbx {
                 page_size: None,
             })
             .set_flags(EnvironmentFlags {
-                mode: Mode::ReadWrite { sync_mode: SyncMode::Durable },
+                mode: Mode::ReadWrite { sync_mode },
                 exclusive: true,
                 // Keys are hashes: the neighbours of what is read are not what is read next.
                 no_rdahead: true,

@@ -170,13 +170,16 @@ impl Chain {
     /// # Errors
     /// As these two; the block is published even where the pool could not follow.
     pub fn extend(&self, prepared: Prepared, pool: &Pool) -> Result<Stored, ChainError> {
-        let stored = {
-            let _writer = self.inner.writer.lock();
-            let stored = commit(prepared, |new| self.inner.storage.commit_head(new))?;
-            self.announce(stored.block.sealed().sealed_header())?;
-            stored
-        };
+        let stored = self.store_head(prepared)?;
         self.follow(pool)?;
+        Ok(stored)
+    }
+
+    /// Stores a block and makes it the head.
+    pub(crate) fn store_head(&self, prepared: Prepared) -> Result<Stored, ChainError> {
+        let _writer = self.inner.writer.lock();
+        let stored = commit(prepared, |new| self.inner.storage.commit_head(new))?;
+        self.announce(stored.block.sealed().sealed_header())?;
         Ok(stored)
     }
 

@@ -67,7 +67,10 @@ impl Chain {
     }
 
     /// Header, body, execution, state root: in this order.
-    fn check(&self, block: SealedBlock) -> Result<Result<Prepared, Verdict>, ImportError> {
+    pub(crate) fn check(
+        &self,
+        block: SealedBlock,
+    ) -> Result<Result<Prepared, Verdict>, ImportError> {
         let invalid = |why| Ok(Err(Verdict::Invalid(why)));
         let header = block.header();
         let parent = self.storage().header(header.parent_hash).map_err(ImportError::Storage)?;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod append;
 mod build;
 mod chain;
 mod import;
@@ -8,6 +9,7 @@ mod replay;
 mod witness;
 mod work;
 
+pub use append::{AppendError, Appended};
 pub use build::{BuildError, Prepared, Stored};
 pub use chain::{Chain, ChainError, Head, KEPT_WITNESSES};
 pub use import::{ImportError, Verdict};

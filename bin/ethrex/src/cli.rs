@@ -9,14 +9,23 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    error::ErrorKind, parser::ValueSource,
+};
 use ethrex_l1::SigningKey;
 use ethrex_node::config::{Cors, DataDir, HttpConfig, Secret};
-use ethrex_types::{ChainSpec, Genesis};
+use ethrex_types::{ChainSpec, Genesis, Network};
 use serde::{Deserialize, de::IgnoredAny};
 use url::Url;
 
-use crate::{error::ConfigError, l1::L1Args, l2::L2Command, removedb::RemoveDbArgs};
+use crate::{
+    blocks::{ExportArgs, ImportArgs, PlaceArgs, StateRootArgs},
+    error::ConfigError,
+    l1::L1Args,
+    l2::L2Command,
+    removedb::RemoveDbArgs,
+};
 
 /// Largest genesis file that is read.
 pub(crate) const MAX_GENESIS_BYTES: u64 = 256 << 20;
@@ -25,7 +34,7 @@ pub(crate) const MAX_GENESIS_BYTES: u64 = 256 << 20;
 ///
 /// `ethrex --dev` runs a development L1. `ethrex l2 --dev` runs a whole rollup on one.
 #[derive(Debug, Parser)]
-#[command(name = "ethrex", version, args_conflicts_with_subcommands = true)]
+#[command(name = "ethrex", version)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -41,6 +50,74 @@ pub(crate) enum Command {
     L2(Box<L2Command>),
     /// Remove the database of a node.
     Removedb(RemoveDbArgs),
+    /// Import blocks from files into the database of a node that does not run.
+    Import(ImportArgs),
+    /// Import blocks, and say how long they took.
+    ImportBench(ImportArgs),
+    /// Write the blocks of the chain to a file.
+    Export(ExportArgs),
+    /// Compute the state root of a genesis file.
+    ComputeStateRoot(StateRootArgs),
+}
+
+/// Flags of the node that its commands on blocks take in front of their name, too.
+const PLACE: [&str; 2] = ["network", "datadir"];
+/// Flags that every command takes.
+const GLOBAL: [&str; 3] = ["log.level", "log.color", "log.dir"];
+
+impl Cli {
+    /// Parses the command line; what is wrong with it is printed, and ends the process.
+    pub(crate) fn read() -> Self {
+        Self::try_read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    pub(crate) fn try_read(
+        line: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(line)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.settle(&matches)?;
+        Ok(cli)
+    }
+
+    /// Flags in front of a command are those of a node, which a command does not start: they are handed on where they are meant for it
+    /// as well, and refused otherwise.
+    fn settle(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let Some(name) = matches.subcommand_name() else { return Ok(()) };
+        let place = self.command.as_mut().and_then(Command::place);
+        let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let stray = Self::command()
+            .get_arguments()
+            .map(|arg| arg.get_id().as_str().to_owned())
+            .filter(|id| given(id) && !GLOBAL.contains(&id.as_str()))
+            .find(|id| place.is_none() || !PLACE.contains(&id.as_str()));
+        if let Some(id) = stray {
+            return Err(Self::command().error(
+                ErrorKind::ArgumentConflict,
+                format!("--{id} is a flag of the node: it cannot stand before `{name}`"),
+            ));
+        }
+        if let Some(place) = place {
+            if given("network") {
+                place.network = place.network.take().or(self.l1.network.take());
+            }
+            if given("datadir") {
+                place.data.datadir = place.data.datadir.take().or(self.l1.data.datadir.take());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Command {
+    /// Where the chain is that the command works on.
+    fn place(&mut self) -> Option<&mut PlaceArgs> {
+        match self {
+            Self::Import(args) | Self::ImportBench(args) => Some(&mut args.place),
+            Self::Export(args) => Some(&mut args.place),
+            Self::L2(_) | Self::Removedb(_) | Self::ComputeStateRoot(_) => None,
+        }
+    }
 }
 
 /// What is logged, to standard error.
@@ -246,6 +323,15 @@ pub(crate) fn endpoint(text: &str) -> Result<Url, BadEndpoint> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an endpoint begins with http:// or https://, as in http://localhost:8545")]
 pub(crate) struct BadEndpoint;
+
+/// The genesis of the chain that `--network` names: a public network, mainnet by default, or a file.
+pub(crate) fn network(named: Option<&Path>) -> Result<Genesis, ConfigError> {
+    let Some(named) = named else { return Ok(Network::Mainnet.genesis()) };
+    match named.to_str().and_then(|name| name.parse::<Network>().ok()) {
+        Some(network) => Ok(network.genesis()),
+        None => read_genesis("--network", named),
+    }
+}
 
 /// Reads and checks a genesis file in geth's format.
 pub(crate) fn read_genesis(flag: &'static str, path: &Path) -> Result<Genesis, ConfigError> {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod blocks;
 mod cli;
 mod deploy;
 mod error;
@@ -16,7 +17,6 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
 use eyre::WrapErr;
 use tokio::{
     runtime::Runtime,
@@ -30,7 +30,7 @@ use l2::{L2Command, L2Tool, Rollup};
 use native::Native;
 
 fn main() -> ExitCode {
-    let Cli { command, l1, log } = Cli::parse();
+    let Cli { command, l1, log } = Cli::read();
     start_logs(&log);
     match run(command, l1) {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,6 +48,10 @@ fn run(command: Option<Command>, l1: L1Args) -> eyre::Result<()> {
             node(async |stop| ethrex_node::run_l1_dev(config, stop).await)
         }
         Some(Command::Removedb(args)) => removedb::run(args),
+        Some(Command::Import(args)) => blocks::import(args),
+        Some(Command::ImportBench(args)) => blocks::import_bench(args),
+        Some(Command::Export(args)) => blocks::export(args),
+        Some(Command::ComputeStateRoot(args)) => blocks::compute_state_root(&args),
         Some(Command::L2(command)) => run_l2(*command),
     }
 }
@@ -89,9 +93,9 @@ fn run_l2(L2Command { tool, node: args }: L2Command) -> eyre::Result<()> {
 }
 
 /// Runs something that ends by itself or when the process is told to.
-fn node<F>(work: F) -> eyre::Result<()>
+fn node<T, F>(work: F) -> eyre::Result<T>
 where
-    F: AsyncFnOnce(Shutdown) -> eyre::Result<()>,
+    F: AsyncFnOnce(Shutdown) -> eyre::Result<T>,
 {
     let runtime = Runtime::new().wrap_err("start the async runtime")?;
     let ended = runtime.block_on(async {

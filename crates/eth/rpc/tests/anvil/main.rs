@@ -64,7 +64,8 @@ impl Pair<'_> {
 /// * the gas of a whole trace: anvil says for gas used what the block had used by then, and for the limit what was left after
 ///   the intrinsic gas; ours are the transaction's, as geth's are, and gas used is compared with the receipt;
 /// * words of errors: anvil has the names of the interpreter's results, we have geth's words;
-/// * accounts that were not there before: anvil shows them as empty, geth and we do not;
+/// * accounts that were not there before: anvil shows them as empty, geth and we do not; and code that is gone afterwards, which geth
+///   and we show as empty, anvil not at all;
 /// * what a selfdestruct inside the top call did, where only the top call is asked for.
 fn normal(method: &str, params: &Value, mut answer: Value) -> Value {
     if method.starts_with("debug_") {
@@ -87,6 +88,15 @@ fn trace(value: &mut Value, top: bool) {
     let was_there = |_: &String, account: &mut Value| {
         account["balance"] != "0x0" || !account["nonce"].is_null() || !account["code"].is_null()
     };
+    for account in fields.get_mut("post").and_then(Value::as_object_mut).into_iter().flatten() {
+        if let Some(account) = account
+            .1
+            .as_object_mut()
+            .filter(|account| account.get("code").is_some_and(|code| code == "0x"))
+        {
+            account.remove("code");
+        }
+    }
     if fields.keys().all(|name| name.len() == 42) {
         fields.retain(was_there);
     } else if let Some(accounts) = fields.get_mut("pre").and_then(Value::as_object_mut) {

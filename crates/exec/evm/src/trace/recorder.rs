@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use alloy_primitives::{Address, Log, U256, map::HashSet};
+use alloy_primitives::{Address, Bytes, Log, U256, map::HashSet};
 use alloy_rpc_types_trace::{
     geth::{
         AccountState, GethDebugBuiltInTracerType as BuiltIn, GethDebugTracerConfig,
@@ -59,7 +59,8 @@ struct Active {
 struct ShowsCode(bool);
 
 enum Tracing {
-    Geth(Box<DebugInspector>),
+    /// With whether flat calls name errors as Parity does.
+    Geth(Box<DebugInspector>, bool),
     Parity(Box<TracingInspector>, HashSet<TraceType>),
 }
 
@@ -84,7 +85,8 @@ impl Recorder {
                 let inspector = DebugInspector::new(options.clone())
                     .expect("options were checked as the tracer was made");
                 let plan = step_plan(&inspector);
-                (Tracing::Geth(Box::new(inspector)), plan, shows_state(options))
+                let tracing = Tracing::Geth(Box::new(inspector), parity_errors(options));
+                (tracing, plan, shows_state(options))
             }
             TracerKind::Parity(types) => {
                 let config = TracingInspectorConfig::from_parity_config(types);
@@ -123,7 +125,9 @@ impl Recorder {
             return Err(TraceError::Stopped(why));
         }
         let trace = match tracing {
-            Tracing::Geth(inspector) => geth(*inspector, traced, db).map(Trace::Geth),
+            Tracing::Geth(inspector, parity_errors) => {
+                geth(*inspector, parity_errors, traced, db).map(Trace::Geth)
+            }
             Tracing::Parity(inspector, types) => inspector
                 .into_parity_builder()
                 .into_trace_results_with_state(traced.result, &types, &*db)
@@ -139,11 +143,16 @@ impl Recorder {
 
 fn geth<DB: DatabaseRef>(
     mut inspector: DebugInspector,
+    parity_errors: bool,
     traced: &Traced<'_>,
     db: &mut DB,
 ) -> Result<Box<GethTrace>, DB::Error> {
     let TxPlace { block, index, tx } = traced.place;
     let context = TransactionContext { block_hash: block, tx_index: index, tx_hash: tx };
+    if let DebugInspector::FlatCallTracer(calls) = &mut inspector {
+        // The first of the calls has the gas of the whole transaction, as geth says it.
+        calls.set_transaction_gas_used(traced.result.result.tx_gas_used());
+    }
     let mut trace = inspector
         .get_result(Some(context), traced.tx, traced.block, traced.result, db)
         .map_err(|error| match error {
@@ -151,7 +160,50 @@ fn geth<DB: DatabaseRef>(
             other => panic!("a checked tracer gives a trace: {other}"),
         })?;
     forget_the_absent(&mut trace);
+    show_code_that_is_gone(&mut trace, traced);
+    if let (false, GethTrace::FlatCallTracer(calls)) = (parity_errors, &mut trace) {
+        calls.iter_mut().filter_map(|call| call.trace.error.as_mut()).for_each(in_geths_words);
+    }
     Ok(Box::new(trace))
+}
+
+/// An account that has lost its code (EIP-7702) has empty code afterwards.
+fn show_code_that_is_gone(trace: &mut GethTrace, traced: &Traced<'_>) {
+    match trace {
+        GethTrace::PreStateTracer(PreStateFrame::Diff(diff)) => {
+            for (address, after) in &mut diff.post {
+                let had_code = diff.pre.get(address).is_some_and(|before| before.code.is_some());
+                let account = traced.result.state.get(address);
+                if had_code && account.is_some_and(|account| account.info.is_empty_code_hash()) {
+                    after.code = Some(Bytes::new());
+                }
+            }
+        }
+        GethTrace::MuxTracer(MuxFrame(all)) => {
+            all.values_mut().for_each(|trace| show_code_that_is_gone(trace, traced));
+        }
+        _ => {}
+    }
+}
+
+/// An error of Parity's as geth says it.
+fn in_geths_words(error: &mut String) {
+    let words = match error.as_str() {
+        "Reverted" => "execution reverted",
+        "Out of gas" => "out of gas",
+        "Insufficient balance for transfer" => "insufficient balance for transfer",
+        "Bad instruction" => "invalid opcode",
+        "Stack underflow" => "stack underflow",
+        "Out of stack" => "stack limit reached 1024",
+        "Mutable Call In Static Context" => "write protection",
+        "Out of bounds" => "return data out of bounds",
+        "Invalid code" => "invalid code: must not begin with 0xef",
+        "Contract address collision" => "contract address collision",
+        "Max call depth exceeded" => "max call depth exceeded",
+        "Bad jump destination" => "invalid jump destination",
+        _ => return,
+    };
+    words.clone_into(error);
 }
 
 /// What was not there before a transaction, geth does not show as having been there.
@@ -179,6 +231,13 @@ fn step_plan(inspector: &DebugInspector) -> StepPlan {
         // None that records steps can be one of several.
         | DebugInspector::Mux(..) => StepPlan::default(),
     }
+}
+
+/// Whether flat calls of these options name errors as Parity does.
+fn parity_errors(options: &GethDebugTracingOptions) -> bool {
+    let flat = options.tracer == Some(BuiltIn::FlatCallTracer.into());
+    let config = || options.tracer_config.clone().into_flat_call_config().ok();
+    flat && config().and_then(|config| config.convert_parity_errors).unwrap_or_default()
 }
 
 /// Whether a tracer of these options shows state.
@@ -273,7 +332,7 @@ fn dying<DB: alloy_evm::Database>(
 macro_rules! tell {
     ($active:expr, $method:ident($($arg:expr),*)) => {
         match &mut $active.tracing {
-            Tracing::Geth(inspector) => {
+            Tracing::Geth(inspector, _) => {
                 Inspector::<EvmContext<DB>>::$method(inspector.as_mut(), $($arg),*)
             }
             Tracing::Parity(inspector, _) => {

@@ -17,6 +17,7 @@ use crate::report::{Case, Kind};
 use crate::run::{Job, Judge, SetupError, Sink};
 use crate::state::StateTests;
 use crate::suites::Suites;
+use crate::tracer::TracerCase;
 use crate::transactions::TransactionTests;
 use crate::tries;
 
@@ -54,6 +55,8 @@ const TRANSACTIONS: [&str; 2] =
 const TRIES: [&str; 2] = ["ethereum-tests/TrieTests", "ethereum-tests/tries-sample"];
 /// RLP of ethereum/tests.
 const RLPS: [&str; 2] = ["ethereum-tests/RLPTests", "ethereum-tests/rlps-sample"];
+/// Traces of single transactions, by go-ethereum.
+const TRACERS: &str = "evm/tracers";
 /// Chains over a genesis file, with the number of their last block and the forks they run through.
 const CHAINS: [(&str, &str, u64, &str); 4] = [
     ("chains/ethrex/l1.json", "chains/ethrex/mixed-20x400.rlp", 20, "Osaka"),
@@ -117,6 +120,9 @@ pub fn find(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
             Some(Box::new(move |judge| transactions(judge, &name, &content)))
         })?;
     }
+    each_file(suites, TRACERS, send, |name, content| {
+        Some(Box::new(move |judge| traced(judge, &name, &content)))
+    })?;
     for archive in TRIES {
         each_file(suites, archive, send, |name, content| {
             Some(Box::new(move |judge| tries::file(judge, &name, &content)))
@@ -213,6 +219,13 @@ fn eras(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
 fn real(judge: &Judge<'_>, name: &str, content: &[u8]) -> Vec<Case> {
     judge.file(Kind::Real, name, content, |block: RealBlock| {
         judge.case(Kind::Real, &block.fork, name, || block.run()).into_iter().collect()
+    })
+}
+
+fn traced(judge: &Judge<'_>, name: &str, content: &[u8]) -> Vec<Case> {
+    judge.file(Kind::Tracer, name, content, |traced: TracerCase| {
+        let fork = traced.fork();
+        judge.case(Kind::Tracer, &fork, name, || traced.run(name)).into_iter().collect()
     })
 }
 

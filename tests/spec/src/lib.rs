@@ -17,6 +17,7 @@ pub mod run;
 pub mod skips;
 pub mod state;
 pub mod suites;
+pub mod tracer;
 pub mod transactions;
 pub mod tries;
 

@@ -26,6 +26,8 @@ pub enum Kind {
     Rlp,
     /// Fixtures with one transaction on a state.
     State,
+    /// Traces of single transactions, as geth has them.
+    Tracer,
     /// Transactions by themselves, valid or not.
     Transaction,
     /// Roots of tries.
@@ -45,6 +47,7 @@ impl fmt::Display for Kind {
             Self::Real => "real",
             Self::Rlp => "rlp",
             Self::State => "state",
+            Self::Tracer => "tracer",
             Self::Transaction => "transaction",
             Self::Trie => "trie",
         })

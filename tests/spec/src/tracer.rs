@@ -31,8 +31,8 @@ const FOLDERS: [(&str, GethDebugBuiltInTracerType); 8] = [
     ("prestate_tracer_with_diff_mode", GethDebugBuiltInTracerType::PreStateTracer),
 ];
 /// See [`normal`].
-const LEFT_OUT: [&str; 5] =
-    ["codeHash", "index", "blockHash", "transactionHash", "transactionPosition"];
+const LEFT_OUT: [&str; 6] =
+    ["codeHash", "index", "blockHash", "blockNumber", "transactionHash", "transactionPosition"];
 /// Far beyond what any case records.
 const BYTES: usize = 1 << 30;
 
@@ -113,7 +113,7 @@ impl TracerCase {
         let trace = executor.trace(&tx, sender, &tracer, TxPlace::default())?;
         let Trace::Geth(trace) = trace else { unreachable!("geth's tracers give geth's traces") };
         let (ours, theirs) = (normal(serde_json::to_value(trace)?), normal(self.result.clone()));
-        match difference(&ours, &theirs, String::new()) {
+        match difference(&ours, &theirs, "") {
             None => Ok(()),
             Some(at) => Err(Untraced::Different(at)),
         }
@@ -138,12 +138,18 @@ impl TracerCase {
     fn genesis(&self) -> Result<Genesis, serde_json::Error> {
         let kept = ["config", "alloc"].map(|name| (name.to_owned(), self.genesis[name].clone()));
         let mut genesis: Map<_, _> = kept.into_iter().collect();
-        // Some leave out forks before those that they have.
+        // Some have forks in another order than that in which they were made.
         for fork in ["homesteadBlock", "eip150Block", "eip155Block", "eip158Block"] {
             let config = &mut genesis["config"];
-            if config[fork].is_null() && config["byzantiumBlock"] == 0 {
+            if config["byzantiumBlock"] == 0 {
                 config[fork] = 0.into();
             }
+        }
+        // Go reads names of fields whatever their case.
+        if let Some(fork) =
+            genesis["config"].as_object_mut().and_then(|it| it.remove("IstanbulBlock"))
+        {
+            genesis["config"]["istanbulBlock"] = fork;
         }
         for account in genesis["alloc"].as_object_mut().into_iter().flat_map(Map::values_mut) {
             account.as_object_mut().and_then(|account| account.remove("codeHash"));
@@ -187,7 +193,12 @@ fn normal(value: Value) -> Value {
         Value::Object(fields) => Value::Object(
             fields
                 .into_iter()
-                .filter(|(name, value)| !value.is_null() && !LEFT_OUT.contains(&name.as_str()))
+                .filter(|(name, value)| {
+                    let data = matches!(name.as_str(), "input" | "output");
+                    let empty =
+                        value.as_object().is_some_and(Map::is_empty) || data && value == "0x";
+                    !value.is_null() && !empty && !LEFT_OUT.contains(&name.as_str())
+                })
                 .map(|(name, value)| (name, normal(value)))
                 .collect(),
         ),
@@ -197,21 +208,21 @@ fn normal(value: Value) -> Value {
 }
 
 /// Where two traces differ first, and how.
-fn difference(ours: &Value, theirs: &Value, at: String) -> Option<String> {
+fn difference(ours: &Value, theirs: &Value, at: &str) -> Option<String> {
     match (ours, theirs) {
         (Value::Object(a), Value::Object(b)) => {
             let names: BTreeMap<_, _> = a.iter().chain(b).map(|(name, _)| (name, ())).collect();
             names.into_keys().find_map(|name| {
                 let of =
                     |fields: &Map<String, Value>| fields.get(name).cloned().unwrap_or_default();
-                difference(&of(a), &of(b), format!("{at}.{name}"))
+                difference(&of(a), &of(b), &format!("{at}.{name}"))
             })
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
             .iter()
             .zip(b)
             .enumerate()
-            .find_map(|(index, (a, b))| difference(a, b, format!("{at}[{index}]"))),
+            .find_map(|(index, (a, b))| difference(a, b, &format!("{at}[{index}]"))),
         _ if ours == theirs => None,
         _ => Some(format!("{at} is {ours}, geth says {theirs}")),
     }

@@ -360,3 +360,24 @@ async fn the_code_that_a_block_made_is_known_to_the_rest_of_it() {
     let before = world.get("debug_traceTransaction", prestate).await;
     assert_eq!(before[created.to_string().to_lowercase()]["code"], "0x00", "{before}");
 }
+
+#[tokio::test]
+async fn the_deepest_calls_are_answered() {
+    let (world, _) = world().await;
+    // Calls itself with all its gas: some five hundred calls deep.
+    for config in [json!({"tracer": "callTracer"}), json!({"tracer": "flatCallTracer"})] {
+        let mut call = call_of("0x5f5f5f5f5f305af100", config);
+        call[0]["gas"] = json!("0x2faf080");
+        let request =
+            json!({"jsonrpc": "2.0", "id": 1, "method": "debug_traceCall", "params": call});
+        let (status, body) = world.post(&request.to_string()).await;
+        assert_eq!(status, 200);
+        // Too deep for the reader of the other tests.
+        assert!(body.matches(r#""gasUsed""#).count() > 500, "{}", &body[..200]);
+    }
+    let overrides = json!({HERE.to_string(): {"code": "0x5f5f5f5f5f305af100"}});
+    let call = json!([{"to": HERE, "gas": "0x2faf080"}, ["trace", "vmTrace"], "latest", overrides]);
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "trace_call", "params": call});
+    let (_, body) = world.post(&request.to_string()).await;
+    assert!(body.matches(r#""sub":{"#).count() > 500, "{}", &body[..200]);
+}

@@ -381,3 +381,28 @@ async fn the_deepest_calls_are_answered() {
     let (_, body) = world.post(&request.to_string()).await;
     assert!(body.matches(r#""sub":{"#).count() > 500, "{}", &body[..200]);
 }
+
+#[tokio::test]
+async fn a_block_whose_state_is_gone_cannot_be_traced() {
+    let (world, hashes) = world().await;
+    let genesis = world.chain.storage().canonical_hash(0).unwrap().unwrap();
+    // State goes at last when so many blocks wait that storing one more waits for it.
+    let gone = || world.chain.storage().state_at(genesis).unwrap().is_none();
+    for _ in 0..1_000 {
+        if gone() {
+            break;
+        }
+        world.mine();
+    }
+    assert!(gone(), "the state of the genesis is kept for ever");
+    for (method, params) in [
+        ("debug_traceTransaction", json!([hashes[0]])),
+        ("debug_traceBlockByNumber", json!(["0x1"])),
+        ("trace_block", json!(["0x1"])),
+    ] {
+        let (code, message) = world.error(method, params).await;
+        assert_eq!((code, message.as_str()), (-32000, "required historical state unavailable"));
+    }
+    // That of recent blocks is there.
+    world.get("debug_traceBlockByNumber", json!(["latest"])).await;
+}

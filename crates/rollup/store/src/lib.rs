@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod batches;
+mod blobs;
 mod deposits;
 mod error;
 mod executed;

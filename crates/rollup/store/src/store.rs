@@ -14,10 +14,11 @@ use crate::{
 /// Marks the file as ours ("ethx").
 const APPLICATION_ID: i64 = 0x6574_6878;
 /// What each version of the schema added to the one before. A file of an older version gets what it lacks.
-const VERSIONS: [&[&str]; 3] = [
+const VERSIONS: [&[&str]; 4] = [
     &[include_str!("schema.sql")],
     &[include_str!("native.sql"), include_str!("executed.sql")],
     &[include_str!("outbox_proof.sql")],
+    &[include_str!("blobs.sql")],
 ];
 /// How long a write waits for an operator's query to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -238,9 +239,11 @@ mod tests {
         let store = Store::open(&path).unwrap();
         store.expect_identity(&IDENTITY).unwrap();
         let older = [
-            "drop table native_outbox_proofs; pragma user_version = 2",
-            "drop table native_outbox_proofs; drop table native_blocks; drop table native_items; \
-             drop table native_derived; drop table executed; pragma user_version = 1",
+            "drop table native_blobs; pragma user_version = 3",
+            "drop table native_blobs; drop table native_outbox_proofs; pragma user_version = 2",
+            "drop table native_blobs; drop table native_outbox_proofs; drop table native_blocks; \
+             drop table native_items; drop table native_derived; drop table executed; \
+             pragma user_version = 1",
         ];
         drop(store);
         for older in older {
@@ -250,6 +253,7 @@ mod tests {
             assert_eq!(again.own_items().unwrap(), []);
             assert_eq!(again.executed().unwrap(), None);
             assert_eq!(again.outbox_proofs_above(0).unwrap(), []);
+            assert_eq!(again.native_blob(Default::default()).unwrap(), None);
         }
     }
 

@@ -19,6 +19,45 @@ const PRECOMPUTE: u64 = 0;
 #[error("compute the KZG commitment and proofs of a blob")]
 pub struct KzgError(#[from] c_kzg::Error);
 
+/// What shows a verifier that a blob is the one that a versioned hash names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// The KZG commitment.
+    pub commitment: Bytes48,
+    /// The KZG proof of the whole blob.
+    pub proof: Bytes48,
+}
+
+impl Opening {
+    /// Opens a blob: tens of milliseconds of CPU, so keep it off the async threads.
+    ///
+    /// # Errors
+    /// If the blob has a field element that is not canonical.
+    pub fn of(blob: &Blob) -> Result<Self, KzgError> {
+        let settings = c_kzg::ethereum_kzg_settings(PRECOMPUTE);
+        let raw = c_kzg::Blob::new(blob.0);
+        let commitment = settings.blob_to_kzg_commitment(&raw)?.to_bytes();
+        let proof = settings.compute_blob_kzg_proof(&raw, &commitment)?.to_bytes();
+        Ok(Self { commitment: commitment.into_inner().into(), proof: proof.into_inner().into() })
+    }
+
+    /// The hash that names the blob on L1.
+    #[must_use]
+    pub fn versioned_hash(&self) -> B256 {
+        kzg_to_versioned_hash(self.commitment.as_slice())
+    }
+}
+
+/// The versioned hash of a blob: tens of milliseconds of CPU.
+///
+/// # Errors
+/// If the blob has a field element that is not canonical.
+pub(crate) fn versioned_hash(blob: &Blob) -> Result<B256, KzgError> {
+    let settings = c_kzg::ethereum_kzg_settings(PRECOMPUTE);
+    let commitment = settings.blob_to_kzg_commitment(&c_kzg::Blob::new(blob.0))?;
+    Ok(kzg_to_versioned_hash(commitment.to_bytes().as_slice()))
+}
+
 /// A blob, its KZG commitment, its cell proofs (EIP-7594, for L1) and its whole-blob proof (for the prover).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sidecar {
@@ -98,6 +137,9 @@ mod tests {
         let proof = c_kzg::Bytes48::new(sidecar.proof().0);
         assert!(settings.verify_blob_kzg_proof(&raw, &commitment, &proof).unwrap());
         assert_eq!(sidecar.versioned_hash()[0], 1);
+        let (commitment, proof) = (sidecar.commitment(), sidecar.proof());
+        assert_eq!(Opening::of(&blob).unwrap(), Opening { commitment, proof });
+        assert_eq!(versioned_hash(&blob).unwrap(), sidecar.versioned_hash());
         assert_eq!(sidecar.into_cells().cell_proofs.len(), 128);
     }
 

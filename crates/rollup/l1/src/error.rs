@@ -8,6 +8,8 @@ use alloy_primitives::Bytes;
 use alloy_sol_types::{Revert as SolRevert, SolError};
 use alloy_transport::{RpcError, TransportError};
 
+use crate::beacon::BeaconError;
+
 /// How a driver's loop goes on after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaction {
@@ -37,6 +39,9 @@ pub enum L1Error {
         #[source]
         source: TransportError,
     },
+    /// No beacon node answered with blobs.
+    #[error("read a blob from a beacon node")]
+    Beacon(#[source] BeaconError),
     /// L1 answered with something that does not decode.
     #[error("decode the answer to: {doing}")]
     Decode {
@@ -82,7 +87,7 @@ impl L1Error {
     /// The only place that decides how a loop reacts.
     pub const fn reaction(&self) -> Reaction {
         match self {
-            Self::Rpc { .. } | Self::Absent { .. } => Reaction::Retry,
+            Self::Rpc { .. } | Self::Absent { .. } | Self::Beacon(_) => Reaction::Retry,
             Self::NoEndpoint
             | Self::HttpClient(_)
             | Self::Decode { .. }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod beacon;
 mod blob;
 mod client;
 mod error;
@@ -12,7 +13,8 @@ mod settlement;
 pub mod testing;
 mod transport;
 
-pub use blob::{BLOB_GAS, KzgError, Sidecar};
+pub use beacon::{Beacon, BeaconError, BlobSource, Found};
+pub use blob::{BLOB_GAS, KzgError, Opening, Sidecar};
 pub use client::{Client, Fees, Header, Market, Receipt};
 pub use error::{L1Error, NodeError, Reaction, Revert};
 pub use events::{At, Event, EventConfig, EventError, EventWatcher, Logged, Update};

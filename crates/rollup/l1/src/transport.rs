@@ -30,19 +30,24 @@ pub(crate) fn over_http(urls: &[Url]) -> Result<RpcClient, L1Error> {
     if urls.is_empty() {
         return Err(L1Error::NoEndpoint);
     }
-    install_tls_provider();
-    let http = reqwest::Client::builder()
-        .timeout(REQUEST_TIMEOUT)
-        // Proxies of the environment are for people; only `bin` reads the environment.
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .build()
-        .map_err(L1Error::HttpClient)?;
+    let http = http_client()?;
     let endpoints = urls
         .iter()
         .map(|url| BoxTransport::new(Http::with_client(http.clone(), url.clone())))
         .collect();
     Ok(RpcClient::new(FallThrough::new(endpoints), false))
+}
+
+/// The HTTP client for everything of L1.
+pub(crate) fn http_client() -> Result<reqwest::Client, L1Error> {
+    install_tls_provider();
+    reqwest::Client::builder()
+        .timeout(REQUEST_TIMEOUT)
+        // Proxies of the environment are for people; only `bin` reads the environment.
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .build()
+        .map_err(L1Error::HttpClient)
 }
 
 /// reqwest is built without a TLS provider of its own; the first caller installs ring's for the process.

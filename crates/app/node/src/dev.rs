@@ -107,7 +107,8 @@ fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<Room, DevE
         prev_randao: randao(parent.hash()),
         withdrawals: None,
         parent_beacon_block_root: None,
-        slot_number: None,
+        // As the part of the beacon API has it that readers of blobs use.
+        slot_number: Some(parent.number + 1),
         desired_gas_limit: parent.gas_limit,
         extra_data: Bytes::new(),
     };

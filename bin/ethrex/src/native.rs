@@ -13,7 +13,7 @@ use ethrex_deploy::{
 };
 use ethrex_l1::{Client, Policy, SigningKey};
 use ethrex_node::config::{
-    ChainConfig, DEV_L1_LISTEN, HttpConfig, NativeConfig, NativeDevConfig, NativeSequencing,
+    ChainConfig, DEV_L1_LISTEN, Da, HttpConfig, NativeConfig, NativeDevConfig, NativeSequencing,
     NativeSettings, Secret, WatcherConfig,
 };
 use ethrex_types::Genesis;
@@ -103,6 +103,35 @@ pub(crate) struct NativeArgs {
         default_value = "0"
     )]
     least_claim_fee: U256,
+    /// How the sequencer makes its blocks public on L1. A blob costs less to post than call data, but must be proven before
+    /// its blocks can be settled, and the proof carries the whole blob as call data.
+    #[arg(
+        id = "native-rollups.da",
+        long = "native-rollups.da",
+        value_name = "DA",
+        env = "ETHREX_NATIVE_ROLLUP_DA",
+        default_value = "calldata"
+    )]
+    da: DataAvailability,
+    /// Leave proving and settling what this sequencer posts to others: any node with --native-rollups.follow and
+    /// --native-rollups.l1-pk does it, for blobs with --native-rollups.beacon-url.
+    #[arg(
+        id = "native-rollups.no-settle",
+        long = "native-rollups.no-settle",
+        env = "ETHREX_NATIVE_ROLLUP_NO_SETTLE",
+        conflicts_with = "native-rollups.follow"
+    )]
+    no_settle: bool,
+    /// Beacon nodes of L1 from which blobs are read, several separated by commas. Without one, what others post in blobs is
+    /// known once somebody has proven it. Not with --dev, whose L1 serves its blobs.
+    #[arg(
+        id = "native-rollups.beacon-url",
+        long = "native-rollups.beacon-url",
+        value_name = "URL",
+        env = "ETHREX_NATIVE_ROLLUP_BEACON_URL",
+        value_delimiter = ','
+    )]
+    beacons: Vec<Url>,
     /// How often items are posted and blocks settled, in milliseconds. Default: 12000, with --dev 200.
     #[arg(id = "native-rollups.advance-interval", long = "native-rollups.advance-interval", value_name = "UINT64", env = "ETHREX_NATIVE_ROLLUP_ADVANCE_INTERVAL", value_parser = clap::value_parser!(u64).range(1..))]
     advance_interval: Option<u64>,
@@ -114,6 +143,27 @@ enum Mode {
     Inline,
     /// L1 executes a block only when somebody disputes it.
     Optimistic,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DataAvailability {
+    /// As call data: everybody knows the blocks at once.
+    Calldata,
+    /// In blobs.
+    Blob,
+    /// Each item in whichever way costs this node less at L1's present fees. As long as it settles what it posts that is
+    /// call data, as a proof costs more than it.
+    Auto,
+}
+
+impl From<DataAvailability> for Da {
+    fn from(da: DataAvailability) -> Self {
+        match da {
+            DataAvailability::Calldata => Self::Calldata,
+            DataAvailability::Blob => Self::Blob,
+            DataAvailability::Auto => Self::Auto,
+        }
+    }
 }
 
 impl From<Mode> for NativeMode {
@@ -202,6 +252,7 @@ impl L2Args {
             endpoints: self.eth.urls,
             rollup,
             start_block: self.native.start_block,
+            beacons: self.native.beacons,
             settings,
         })
     }
@@ -215,6 +266,11 @@ impl L2Args {
                 "ETHREX_NATIVE_ROLLUP_CONTRACT_ADDRESS",
             ),
             (self.native.follow, "--native-rollups.follow", "ETHREX_NATIVE_ROLLUP_FOLLOW"),
+            (
+                !self.native.beacons.is_empty(),
+                "--native-rollups.beacon-url",
+                "ETHREX_NATIVE_ROLLUP_BEACON_URL",
+            ),
         ];
         if let Some((_, flag, env)) = foreign.into_iter().find(|(given, ..)| *given) {
             return Err(ConfigError::NotWithDev { flag, env });
@@ -266,8 +322,13 @@ impl L2Args {
         } else {
             let block_time = args.block_time.unwrap_or(preset.block_time);
             let block_time = Duration::from_millis(block_time);
-            let least_claim_fee = args.least_claim_fee;
-            Some(NativeSequencing { relayer: self.relayer_key()?, block_time, least_claim_fee })
+            Some(NativeSequencing {
+                relayer: self.relayer_key()?,
+                block_time,
+                least_claim_fee: args.least_claim_fee,
+                da: args.da.into(),
+                settles: !args.no_settle,
+            })
         };
         let settle_every = args.advance_interval.unwrap_or(preset.advance);
         Ok(NativeSettings {

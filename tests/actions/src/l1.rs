@@ -6,13 +6,14 @@ use std::{
     task::{Context, Poll},
 };
 
+use alloy_eips::eip4844::Blob;
 use alloy_json_rpc::{RequestPacket, Response, ResponsePacket, SerializedRequest};
 use alloy_primitives::{B256, Bytes};
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
 use ethrex_chain::Chain;
 use ethrex_deploy::embedded_l1_genesis;
 use ethrex_execute::{ExecuteConfig, WithExecute};
-use ethrex_l1::Client;
+use ethrex_l1::{BlobSource, Client, Found};
 use ethrex_rpc::{ApiConfig, modules};
 use ethrex_stf::{Ethereum, Rules};
 use ethrex_storage::Storage;
@@ -43,6 +44,8 @@ struct Faults {
     down: bool,
     /// The next call of this method is served, and its answer is lost.
     lose_answer: Option<&'static str>,
+    /// Nobody has the blobs any more.
+    no_blobs: bool,
 }
 
 #[derive(Debug)]
@@ -208,6 +211,11 @@ impl L1 {
         self.inner.faults.lock().lose_answer = Some(method);
     }
 
+    /// Whether nobody has blobs any more.
+    pub fn set_blobless(&self, blobless: bool) {
+        self.inner.faults.lock().no_blobs = blobless;
+    }
+
     /// Forgets every transaction that waits for a block.
     pub fn drop_pool(&self) {
         let content = self.pool().content();
@@ -257,6 +265,15 @@ impl L1 {
     #[must_use]
     pub fn blob(&self, versioned_hash: B256) -> Option<Bytes> {
         self.inner.blobs.lock().get(&versioned_hash).cloned()
+    }
+}
+
+impl BlobSource for L1 {
+    fn blob(&self, _slot: u64, hash: B256) -> Found<'_> {
+        let faults = self.inner.faults.lock();
+        let blob = (!faults.down && !faults.no_blobs).then(|| self.blob(hash)).flatten();
+        let blob = blob.map(|bytes| Blob::try_from(bytes.as_ref()).expect("it was mined"));
+        Box::pin(std::future::ready(Ok(blob.map(Box::new))))
     }
 }
 

@@ -23,8 +23,9 @@ use ethrex_l1::{
     SenderConfig, Sidecar, SigningKey, TxRequest, watch_head,
 };
 use ethrex_settle::{
-    Blocks, Challenger, ClaimPolicy, Contract, Driver, DriverParts, MESSENGER, Outbox, OutboxProof,
-    Poster, Proposer, Rescuer, SequencerConfig, Settler, View,
+    Blocks, Challenger, ClaimPolicy, Contract, Da, Driver, DriverParts, MESSENGER, Outbox,
+    OutboxProof, Poster, Posting, Proposer, Prover, Reader, Rescuer, SequencerConfig, Settler,
+    View,
     bindings::{INativeMessenger, INativeRollup},
 };
 use ethrex_storage::Storage;
@@ -66,6 +67,8 @@ pub const PATIENCE: Duration = Duration::from_secs(200);
 pub enum Part {
     /// Builds blocks, posts them and settles them.
     Sequencer,
+    /// Builds blocks and posts them, and leaves settling to others.
+    Poster,
     /// Settles blocks with a key of its own.
     Settler,
     /// Nothing.
@@ -157,6 +160,8 @@ impl NativeDisk {
 pub struct NativeWorld {
     /// The L1.
     pub l1: L1,
+    /// How sequencers post.
+    pub da: Da,
     mode: NativeMode,
     rollup: Address,
     spec: ChainSpec,
@@ -205,10 +210,17 @@ impl NativeWorld {
         l1.mine_after(now.as_secs() - l1.chain().head().timestamp);
         Self {
             l1,
+            da: Da::Calldata,
             mode,
             rollup: founded.rollup,
             spec: ChainSpec::new(founded.genesis.clone()).expect("the genesis is consistent"),
         }
+    }
+
+    /// The same with sequencers that post in blobs.
+    #[must_use]
+    pub fn with_blobs(self) -> Self {
+        Self { da: Da::Blob, ..self }
     }
 
     /// An empty disk.
@@ -303,11 +315,11 @@ impl NativeWorld {
         balance(self.l1.chain(), address)
     }
 
-    /// Posts an item in a blob that holds no stream, with the sequencer's key.
+    /// Posts an item in this blob with the sequencer's key.
     ///
     /// # Panics
     /// If L1 does not take it.
-    pub async fn post_blob(&self) {
+    pub async fn post_blob(&self, blob: &Blob) {
         let mut header = Vec::new();
         self.l1.chain().head().inner().encode(&mut header);
         let call = INativeRollup::postBlobsCall {
@@ -316,7 +328,7 @@ impl NativeWorld {
             feeRecipient: Address::ZERO,
             blobs: U256::from(1),
         };
-        let sidecar = Sidecar::new(&Blob::ZERO).expect("zero is a field element");
+        let sidecar = Sidecar::new(blob).expect("it is made of field elements");
         let request = TxRequest::call(self.rollup, call.abi_encode()).blob(sidecar);
         let key = dev::DEPLOYER.private_key.parse().expect("development keys are keys");
         let config = SenderConfig { policy: Policy::dev(), every: POLL };
@@ -410,7 +422,8 @@ impl NativeNode {
         let key = |account: &dev::DevAccount| -> SigningKey {
             account.private_key.parse().expect("development keys are keys")
         };
-        let sequencer = (part == Part::Sequencer).then(|| {
+        let sequences = matches!(part, Part::Sequencer | Part::Poster);
+        let sequencer = sequences.then(|| {
             let config = SequencerConfig {
                 block_time: BLOCK_TIME,
                 item_time: BLOCK_TIME * 2,
@@ -429,7 +442,11 @@ impl NativeNode {
             delay: 0,
         };
         let (driver, view, to_post) = Driver::new(parts, sequencer).expect("the database is ours");
-        tasks.spawn("driver", |stop| driver.run(l1, stop));
+        let (read, read_blobs) = mpsc::channel(UPDATES);
+        tasks.spawn("driver", |stop| driver.run(l1, read_blobs, stop));
+        let source = Arc::new(world.l1.clone());
+        let reader = Reader::new(client.clone(), source, store.clone(), view.clone(), read, POLL);
+        tasks.spawn("reader", |stop| reader.run(stop));
 
         let sender = |account: &dev::DevAccount, tasks: &mut Tasks, name| {
             let config = SenderConfig { policy: Policy::dev(), every: POLL };
@@ -438,15 +455,16 @@ impl NativeNode {
             tasks.spawn(name, |stop| task.run(stop));
             sender
         };
-        if part == Part::Sequencer {
+        if sequences {
             let sender = sender(&dev::DEPLOYER, &mut tasks, "sequencer's sender");
-            let poster = Poster::new(contract.clone(), sender, to_post, POLL);
+            let posting = Posting { da: world.da, proves: part == Part::Sequencer, every: POLL };
+            let poster = Poster::new(contract.clone(), sender, to_post, store.clone(), posting);
             tasks.spawn("poster", |stop| poster.run(stop));
         }
         let account = match part {
             Part::Sequencer => Some(dev::RICH[5]),
             Part::Settler => Some(dev::RICH[6]),
-            Part::Follower => None,
+            Part::Poster | Part::Follower => None,
         };
         if let Some(account) = account {
             let sender = sender(&account, &mut tasks, "settler's sender");
@@ -457,6 +475,9 @@ impl NativeNode {
             if part == Part::Settler {
                 tasks.spawn("rescuer", |stop| rescuer.run(stop));
             }
+            let prover =
+                Prover::new(contract.clone(), sender.clone(), store.clone(), view.clone(), POLL);
+            tasks.spawn("prover", |stop| prover.run(stop));
             match world.mode {
                 NativeMode::Inline => {
                     let settler = Settler::new(contract, sender, blocks, view, POLL);

@@ -83,10 +83,10 @@ impl Node {
     ///
     /// # Errors
     /// If it ends or says nothing.
-    pub fn all(tools: &Tools, mode: &str) -> Result<Self, NodeError> {
-        let flags = ["l2", "--dev", "--native-rollups", "--native-rollups.mode", mode];
+    pub fn all(tools: &Tools, flags: &[&str]) -> Result<Self, NodeError> {
+        let node = ["l2", "--dev", "--native-rollups"];
         let ports = ["--http.port", "0", "--dev.l1-http-port", "0"];
-        Self::start(tools, &[&flags[..], &ports].concat())
+        Self::start(tools, &[&node[..], &ports, flags].concat())
     }
 
     fn start(tools: &Tools, flags: &[&str]) -> Result<Self, NodeError> {
@@ -176,6 +176,16 @@ impl Layer2 {
         Self::start(tools, l1_rpc, of, &["--native-rollups.l1-pk", COMMITTER_KEY])
     }
 
+    /// Starts a sequencer that posts in blobs, and leaves proving and settling to others.
+    ///
+    /// # Errors
+    /// If it ends or nothing answers.
+    pub fn post_blobs(tools: &Tools, l1_rpc: &str, of: &Deployment) -> Result<Self, NodeError> {
+        let posts = ["--native-rollups.l1-pk", COMMITTER_KEY, "--native-rollups.da", "blob"];
+        let flags = [&posts[..], &["--native-rollups.no-settle"]].concat();
+        Self::start(tools, l1_rpc, of, &flags)
+    }
+
     /// Starts a node that follows L1 alone and settles with this key.
     ///
     /// # Errors
@@ -189,6 +199,23 @@ impl Layer2 {
         let key = key.to_string();
         let flags = ["--native-rollups.follow", "--native-rollups.l1-pk", &key];
         Self::start(tools, l1_rpc, of, &flags)
+    }
+
+    /// The same, which also reads blobs that nobody has proven yet.
+    ///
+    /// # Errors
+    /// If it ends or nothing answers.
+    pub fn follow_blobs(
+        tools: &Tools,
+        l1_rpc: &str,
+        of: &Deployment,
+        key: &B256,
+    ) -> Result<Self, NodeError> {
+        let key = key.to_string();
+        let flags = ["--native-rollups.follow", "--native-rollups.l1-pk", &key];
+        // The development L1 serves its blobs beside its JSON-RPC.
+        let beacon = ["--native-rollups.beacon-url", l1_rpc];
+        Self::start(tools, l1_rpc, of, &[&flags[..], &beacon].concat())
     }
 
     /// Starts a node with these flags.

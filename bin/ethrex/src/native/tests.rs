@@ -119,6 +119,23 @@ fn a_rollup_on_another_l1_is_told_where_everything_is() {
 }
 
 #[test]
+fn items_are_call_data_unless_blobs_are_asked_for() {
+    let sequence = dev("").unwrap().settings.sequence.unwrap();
+    assert!(sequence.da == Da::Calldata && sequence.settles);
+    let line = format!("--native-rollups.l1-pk {KEY} --native-rollups.da auto");
+    let config = on(&format!(
+        "{line} --native-rollups.no-settle --native-rollups.beacon-url http://a:1,http://b:2/key"
+    ))
+    .unwrap();
+    let sequence = config.settings.sequence.unwrap();
+    assert!(sequence.da == Da::Auto && !sequence.settles);
+    let beacons: Vec<&str> = config.beacons.iter().map(Url::as_str).collect();
+    assert_eq!(beacons, ["http://a:1/", "http://b:2/key"]);
+    assert_eq!(on(&line).unwrap().beacons, []);
+    refused(dev("--native-rollups.beacon-url http://a:1"), &["--native-rollups.beacon-url"]);
+}
+
+#[test]
 fn what_only_a_validity_rollup_has_is_refused() {
     for (flag, value) in [
         ("--l1.bridge-address", CONTRACT),

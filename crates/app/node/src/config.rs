@@ -18,6 +18,7 @@ use ethrex_deploy::{
 };
 use ethrex_l1::{Contracts, Policy, SigningKey};
 pub use ethrex_prover::Secret;
+pub use ethrex_settle::Da;
 use ethrex_types::Genesis;
 use url::Url;
 
@@ -245,6 +246,8 @@ pub struct NativeConfig {
     pub rollup: Address,
     /// The L1 block before which the contract did not exist.
     pub start_block: u64,
+    /// Beacon nodes of L1, tried in order; none = blobs are known once they are proven.
+    pub beacons: Vec<Url>,
     /// Everything that does not depend on which L1 it is.
     pub settings: NativeSettings,
 }
@@ -298,6 +301,10 @@ pub struct NativeSequencing {
     pub block_time: Duration,
     /// Messages of L1 that pay less, in wei, are left to others.
     pub least_claim_fee: U256,
+    /// How items are posted.
+    pub da: Da,
+    /// Whether what is posted is also proven and settled; otherwise that is left to others.
+    pub settles: bool,
 }
 
 /// `ethrex l2 prover`.

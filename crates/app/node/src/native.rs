@@ -18,23 +18,25 @@ use ethrex_chain::Chain;
 use ethrex_deploy::native::{NativeMode, deploy_native};
 use ethrex_execute::{Anchored, Execute, ExecuteConfig, level_of, stream};
 use ethrex_l1::{
-    Client, EventConfig, EventWatcher, HeadConfig, L1Error, Reaction, Sender, SenderConfig,
-    SigningKey, watch_head,
+    Beacon, BlobSource, Client, EventConfig, EventWatcher, HeadConfig, L1Error, Reaction, Sender,
+    SenderConfig, SigningKey, watch_head,
 };
 use ethrex_rpc::{Server, modules};
 use ethrex_settle::{
     Blocks, Challenger, ClaimPolicy, Contract, Deployment, Driver, DriverParts, Outbox, Poster,
-    Proposer, Rescuer, SequencerConfig, Settler, ToPost, View, bindings::Mode,
+    Posting, Proposer, Prover, Reader, Rescuer, SequencerConfig, Settler, ToPost, View,
+    bindings::Mode,
 };
 use ethrex_store::{Identity, Store};
 use ethrex_txpool::PoolConfig;
 use ethrex_types::{ChainSpec, Genesis};
 use eyre::{Context as _, Result, ensure};
 use tokio::sync::{mpsc, watch};
+use url::Url;
 
 use crate::{
     chain::{OpenChain, serve, server_config},
-    config::{NativeConfig, NativeDevConfig, NativeSettings},
+    config::{NativeConfig, NativeDevConfig, NativeSequencing, NativeSettings},
     data::{Data, at},
     info::{self, Info, NativeInfo},
     l1::start_dev_l1,
@@ -45,6 +47,8 @@ use rpc::Following;
 
 /// Updates from L1 that wait for the driver at most; each holds the events of one look.
 const L1_UPDATES: usize = 64;
+/// Blobs that were read and wait for the driver at most; each is 128 KiB.
+const READ_BLOBS: usize = 8;
 /// An idle sequencer makes a block after this share of its timeout.
 const IDLE_SHARE: u32 = 2;
 /// Time between two looks at an L1 that does not answer.
@@ -94,6 +98,7 @@ async fn start_dev(config: NativeDevConfig, tasks: &mut Tasks) -> Result<Data> {
     let l1 = start_dev_l1(&config.l1, at(l1_database.as_deref()), tasks).await?;
     let mut info = Info::of_l1(l1.address, l1.open.chain.spec());
     let client = Client::connect(&[info.l1_rpc.parse()?])?;
+    let blobs = blob_source(&[info.beacon.parse()?])?;
 
     let mut senders = rollup.senders(&client, settings);
     let deployer = senders.of(&config.deployer, tasks);
@@ -107,7 +112,8 @@ async fn start_dev(config: NativeDevConfig, tasks: &mut Tasks) -> Result<Data> {
     let contract = deployed.contracts.rollup;
     let l2 = rollup.serve(settings, contract, tasks).await?;
     let start_block = deployed.created_at.unwrap_or_default();
-    rollup.follow(settings, client, contract, start_block, senders, tasks).await?;
+    let l1 = L1 { client, blobs, rollup: contract, start_block };
+    rollup.follow(settings, l1, senders, tasks).await?;
     let native = NativeInfo::new(l2, rollup.open.chain.spec(), &deployed.contracts, mode);
     info.native = Some(NativeInfo { l2_genesis, ..native });
     info::announce(&info);
@@ -124,12 +130,33 @@ async fn start(config: NativeConfig, tasks: &mut Tasks) -> Result<Data> {
         telemetry::serve_metrics(tasks, listen).await?;
     }
     let client = Client::connect(&config.endpoints)?;
+    let blobs = blob_source(&config.beacons)?;
     let rollup = OpenNative::open(settings, &data)?;
     let l2 = rollup.serve(settings, config.rollup, tasks).await?;
     tracing::info!(l2 = %l2, "the L2 answers");
     let senders = rollup.senders(&client, settings);
-    rollup.follow(settings, client, config.rollup, config.start_block, senders, tasks).await?;
+    let (rollup_at, start_block) = (config.rollup, config.start_block);
+    let l1 = L1 { client, blobs, rollup: rollup_at, start_block };
+    rollup.follow(settings, l1, senders, tasks).await?;
     Ok(data)
+}
+
+/// Where blobs are read, if anywhere.
+fn blob_source(beacons: &[Url]) -> Result<Option<Arc<dyn BlobSource>>> {
+    if beacons.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(Beacon::connect(beacons)?)))
+}
+
+/// The settlement chain, and what of it matters.
+struct L1 {
+    client: Client,
+    blobs: Option<Arc<dyn BlobSource>>,
+    /// `NativeRollup`.
+    rollup: Address,
+    /// The block before which it did not exist.
+    start_block: u64,
 }
 
 /// For other nodes of the same rollup.
@@ -233,12 +260,11 @@ impl OpenNative {
     async fn follow(
         &self,
         settings: &NativeSettings,
-        client: Client,
-        address: Address,
-        start_block: u64,
+        l1: L1,
         mut senders: Senders,
         tasks: &mut Tasks,
     ) -> Result<()> {
+        let L1 { client, blobs: blob_source, rollup: address, start_block } = l1;
         let contract = Contract::new(client.clone(), address);
         let deployment = self.deployment(&contract).await?;
         self.check(settings, &client, &deployment).await?;
@@ -296,21 +322,31 @@ impl OpenNative {
             max_step: settings.watcher.max_step,
         };
         let (updates, l1) = mpsc::channel(L1_UPDATES);
-        let watcher = EventWatcher::new(client, address, start_block, None, config);
+        let watcher = EventWatcher::new(client.clone(), address, start_block, None, config);
         tasks.spawn("L1 watcher", |stop| watcher.run(updates, stop));
-        tasks.spawn("driver", |stop| driver.run(l1, stop));
+        let (read, read_blobs) = mpsc::channel(READ_BLOBS);
+        tasks.spawn("driver", |stop| driver.run(l1, read_blobs, stop));
+        if let Some(source) = blob_source {
+            let (store, every) = (self.store.clone(), settings.watcher.every);
+            let reader = Reader::new(client, source, store, view.clone(), read, every);
+            tasks.spawn("blob reader", |stop| reader.run(stop));
+        }
 
-        let settling = Settling { contract, blocks, view, every: settings.settle_every };
+        let (store, every) = (self.store.clone(), settings.settle_every);
+        let settling = Settling { contract, blocks, view, store, every };
         if let Some(key) = &settings.settler {
             let sender = senders.of(key, tasks);
-            match settings.sequence {
-                Some(_) => settling.post(sender.clone(), to_post, tasks),
+            match &settings.sequence {
+                Some(sequence) => settling.post(sequence, sender.clone(), to_post, tasks),
                 None => settling.rescue(sender.clone(), tasks),
             }
-            if optimistic {
-                settling.propose(sender, tasks);
-            } else {
-                settling.settle(sender, tasks);
+            if settings.sequence.as_ref().is_none_or(|sequence| sequence.settles) {
+                settling.prove(sender.clone(), tasks);
+                if optimistic {
+                    settling.propose(sender, tasks);
+                } else {
+                    settling.settle(sender, tasks);
+                }
             }
         }
         if let Some(key) = settings.challenger.as_ref().filter(|_| optimistic) {
@@ -398,14 +434,30 @@ struct Settling {
     contract: Contract,
     blocks: Blocks,
     view: View,
+    store: Store,
     every: Duration,
 }
 
 impl Settling {
     /// Posts what this node's sequencer has made.
-    fn post(&self, sender: Sender, items: watch::Receiver<Option<ToPost>>, tasks: &mut Tasks) {
-        let poster = Poster::new(self.contract.clone(), sender, items, self.every);
+    fn post(
+        &self,
+        sequence: &NativeSequencing,
+        sender: Sender,
+        items: watch::Receiver<Option<ToPost>>,
+        tasks: &mut Tasks,
+    ) {
+        let posting = Posting { da: sequence.da, proves: sequence.settles, every: self.every };
+        let (contract, store) = (self.contract.clone(), self.store.clone());
+        let poster = Poster::new(contract, sender, items, store, posting);
         tasks.spawn("poster", |stop| poster.run(stop));
+    }
+
+    /// Shows L1 what is in blobs.
+    fn prove(&self, sender: Sender, tasks: &mut Tasks) {
+        let (contract, store) = (self.contract.clone(), self.store.clone());
+        let prover = Prover::new(contract, sender, store, self.view.clone(), self.every);
+        tasks.spawn("blob prover", |stop| prover.run(stop));
     }
 
     /// Posts for forced transactions when the sequencer is gone.

@@ -383,9 +383,17 @@ impl Derivation {
         self.inbox.end()
     }
 
-    /// The oldest item whose blobs have not been read, with their hashes.
-    pub fn unread(&self) -> Option<(u64, &PostedItem)> {
-        self.inbox.iter().find(|(_, posted)| posted.blocks.is_none())
+    /// The items whose blobs have not been read and still matter, oldest first.
+    pub fn unread(&self) -> impl Iterator<Item = (u64, &PostedItem)> {
+        self.inbox.iter().filter(|(_, posted)| posted.extent().is_none())
+    }
+
+    /// The items from a position on whose blobs have not been proven, oldest first.
+    pub fn unproven(&self, from: u64) -> impl Iterator<Item = &PostedItem> {
+        let behind = self.inbox.iter().filter(move |(position, _)| *position >= from);
+        behind
+            .map(|(_, posted)| posted)
+            .filter(|posted| !posted.is_proven() && posted.cut.is_none())
     }
 
     /// The contents of an item's blobs were read. Without effect where the item is gone meanwhile.

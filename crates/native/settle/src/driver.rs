@@ -33,6 +33,7 @@ use crate::{
     outbox::{Keeper, OutboxProofError, RootProofs},
     own::{Own, OwnError, OwnItems},
     poster::ToPost,
+    reader::ReadBlob,
     sequencer::{Age, Built, Choice, Ending, Job, SequencerConfig, ending},
 };
 
@@ -134,6 +135,8 @@ pub struct Driver {
     l1: Option<(L1Header, Instant)>,
     /// Items of ours below this position are the ones that L1 has there.
     verified: u64,
+    /// Blobs of items below this position are forgotten.
+    forgotten: u64,
     /// All that L1 has is walked over.
     complete: bool,
 }
@@ -201,20 +204,31 @@ impl Driver {
             last_block: Instant::now(),
         });
         let shared = view.clone();
-        let (read, l1) = (None, None);
-        let (verified, complete) = (0, false);
-        let driver =
-            Self { parts, view, own, outbox, sequencer, to_post, read, l1, verified, complete };
+        let driver = Self {
+            parts,
+            view,
+            own,
+            outbox,
+            sequencer,
+            to_post,
+            read: None,
+            l1: None,
+            verified: 0,
+            forgotten: 0,
+            complete: false,
+        };
         Ok((driver, shared, posting))
     }
 
-    /// Runs until stopped. `l1` brings the events of the contract from its first block on.
+    /// Runs until stopped. `l1` brings the events of the contract from its first block on, `blobs` what strangers have posted
+    /// in blobs, as far as somebody reads them.
     ///
     /// # Errors
     /// What an operator has to look at.
     pub async fn run(
         mut self,
         mut l1: mpsc::Receiver<Update<RollupEvent>>,
+        mut blobs: mpsc::Receiver<ReadBlob>,
         stop: CancellationToken,
     ) -> Result<(), DriverError> {
         let every = self.sequencer.as_ref().map_or(TICK, |it| it.config.block_time);
@@ -234,6 +248,7 @@ impl Driver {
                     // The watcher has ended: by the same token, or with an error of its own.
                     None => break,
                 },
+                Some(blob) = blobs.recv() => self.on_blob(&blob),
                 Ok(()) = self.parts.l1_head.changed() => self.on_l1_head()?,
                 _ = tick.tick(), if idle => work = self.on_tick()?,
             }
@@ -270,6 +285,7 @@ impl Driver {
         self.view.write(|follower| follower.take(update))?;
         let items = self.items();
         self.verified = self.verified.min(items);
+        self.recall(self.verified)?;
         // An item whose header is gone can never be posted, and one whose place is taken not as it is.
         let lost = self.own.iter().find(|own| {
             let headless = gone.is_some_and(|to| own.context.l1Number > to);
@@ -281,6 +297,28 @@ impl Driver {
             self.abandon(position)?;
         }
         Ok(())
+    }
+
+    /// Fills in what we know of the blobs from this position on: ours stood in the store before they were posted.
+    fn recall(&mut self, from: u64) -> Result<(), DriverError> {
+        let unread: Vec<(u64, B256)> = self.view.read(|follower| {
+            let unread = follower.derivation().unread().filter(|(position, _)| *position >= from);
+            unread.filter_map(|(at, posted)| Some((at, *posted.blob_hashes.first()?))).collect()
+        });
+        for (position, hash) in unread {
+            let stream = self.parts.blocks.store().native_blob(hash).map_err(BlocksError::Store)?;
+            if let Some(stream) = stream {
+                self.view.write(|follower| follower.fill(position, &[hash], &stream));
+            }
+        }
+        Ok(())
+    }
+
+    /// The walk may go on through an item whose blob was read.
+    fn on_blob(&mut self, blob: &ReadBlob) {
+        self.complete = false;
+        let ReadBlob { position, hash, stream } = blob;
+        self.view.write(|follower| follower.fill(*position, &[*hash], stream));
     }
 
     /// How many items L1 has.
@@ -401,6 +439,11 @@ impl Driver {
         self.own.forget(start)?;
         if let Some(settled) = settled {
             self.outbox.on_settled(settled.number)?;
+        }
+        if self.forgotten < start {
+            let store = self.parts.blocks.store();
+            store.drop_native_blobs_below(start).map_err(BlocksError::Store)?;
+            self.forgotten = start;
         }
         self.show_to_post();
         Ok(())

@@ -75,7 +75,7 @@ impl Follower {
         Ok(())
     }
 
-    /// The contents of an item's blobs were read.
+    /// The contents of an item's blobs were read, proven or not.
     pub fn fill(&mut self, position: u64, hashes: &[B256], stream: &[u8]) {
         self.derivation.fill(position, hashes, stream);
     }

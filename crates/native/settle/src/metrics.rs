@@ -20,10 +20,21 @@ pub(crate) fn abandoned(blocks: usize) {
     counter!("settle_abandoned_blocks_total").increment(blocks as u64);
 }
 
-/// An item was posted.
-pub(crate) fn posted(bytes: usize, blocks: usize) {
+/// An item was posted; `form` is `calldata` or `blob`.
+pub(crate) fn posted(form: &'static str, bytes: usize, blocks: usize) {
+    counter!("settle_posted_items_total", "form" => form).increment(1);
     counter!("settle_posted_bytes_total").increment(bytes as u64);
     counter!("settle_posted_blocks_total").increment(blocks as u64);
+}
+
+/// The contents of somebody's blob were read.
+pub(crate) fn read_blob() {
+    counter!("settle_read_blobs_total").increment(1);
+}
+
+/// The contents of a blob were proven.
+pub(crate) fn proven() {
+    counter!("settle_proven_blobs_total").increment(1);
 }
 
 /// L1 did not take a transaction of ours; `kind` is what it was for.

@@ -2,7 +2,9 @@
 //! get their turn.
 //!
 //! The contract lets everybody post once there was no progress for its timeout. Who is too late has posted one item too
-//! many, which does no harm. An item whose blobs nobody has proven in time holds up all behind it: it is skipped.
+//! many, which does no harm.
+//!
+//! Not here: what cannot be settled ([`crate::Prover`]).
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -12,7 +14,7 @@ use std::{
 use alloy_primitives::Address;
 use alloy_sol_types::SolCall;
 use ethrex_execute::stream::{self, Codec, StreamBlock};
-use ethrex_l1::{Outcome, Purpose, Sender, TxRequest};
+use ethrex_l1::{Outcome, Sender, TxRequest};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -60,31 +62,7 @@ impl Rescuer {
     /// # Errors
     /// What an operator has to look at.
     pub async fn run(self, stop: CancellationToken) -> Result<(), SettlerError> {
-        every(self.every, stop, || self.turn()).await
-    }
-
-    async fn turn(&self) -> Result<(), SettlerError> {
-        self.skip().await?;
-        self.force().await
-    }
-
-    /// Leaves behind an item that cannot be settled, once the contract allows it.
-    async fn skip(&self) -> Result<(), SettlerError> {
-        let position = self.contract.head().await?.position;
-        let item = self.view.read(|follower| {
-            let posted = follower.derivation().item(position)?;
-            (!posted.is_proven()).then(|| posted.item.clone())
-        });
-        let Some(item) = item else { return Ok(()) };
-        let call = INativeRollup::skipCall { item };
-        // It would only say that it is too early.
-        if self.contract.would_work(&call).await?.is_err() {
-            return Ok(());
-        }
-        let data = call.abi_encode();
-        let purpose = purpose("skip", position, &data);
-        let request = TxRequest::call(self.contract.address(), data);
-        self.send("skip", position, purpose, request).await
+        every(self.every, stop, || self.force()).await
     }
 
     async fn force(&self) -> Result<(), SettlerError> {
@@ -123,34 +101,19 @@ impl Rescuer {
             on = header.number,
             "the contract is open; posting an empty block for forced transactions"
         );
-        self.send("rescue", position, purpose, request).await
-    }
-
-    async fn send(
-        &self,
-        what: &'static str,
-        position: u64,
-        purpose: Purpose,
-        request: TxRequest,
-    ) -> Result<(), SettlerError> {
         match self.sender.submit(purpose, request).await?.await? {
             Outcome::Mined(mined) => {
                 self.posted_at.store(mined.block, Ordering::Relaxed);
-                tracing::info!(
-                    what,
-                    position,
-                    gas = mined.gas_used,
-                    l1_block = mined.block,
-                    "the rollup goes on"
-                );
+                let gas = mined.gas_used;
+                tracing::info!(position, gas, l1_block = mined.block, "the rollup goes on");
             }
             Outcome::Reverted(_, why) | Outcome::WouldRevert(why) => {
-                metrics::refused(what);
-                tracing::debug!(%why, what, position, "L1 does not take it now");
+                metrics::refused("rescue");
+                tracing::debug!(%why, position, "L1 does not take it now");
             }
             Outcome::Refused(why) => {
-                metrics::refused(what);
-                tracing::warn!(%why, what, position, "L1 does not take it");
+                metrics::refused("rescue");
+                tracing::warn!(%why, position, "L1 does not take it");
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::time::Duration;
 use alloy_primitives::Bytes;
 use alloy_sol_types::SolCall;
 use ethrex_execute::{gas, roots::merkle_path, stream};
-use ethrex_l1::{L1Error, Outcome, Reaction, Revert, Sender, SenderStopped, TxRequest};
+use ethrex_l1::{KzgError, L1Error, Outcome, Reaction, Revert, Sender, SenderStopped, TxRequest};
 use parking_lot::Mutex;
 use tokio::{
     task::JoinError,
@@ -34,11 +34,11 @@ const MAX_CALLDATA: usize = 126 * 1024;
 /// Gas of a transaction at most (EIP-7825).
 const MAX_TX_GAS: u64 = gas::MAX_TX_GAS;
 /// Gas of every transaction.
-const TX_GAS: u64 = 21_000;
+pub(crate) const TX_GAS: u64 = 21_000;
 /// Gas of a byte of call data.
-const CALLDATA_GAS: u64 = 16;
+pub(crate) const CALLDATA_GAS: u64 = 16;
 /// Least gas of a byte of call data (EIP-7976).
-const CALLDATA_FLOOR_GAS: u64 = 64;
+pub(crate) const CALLDATA_FLOOR_GAS: u64 = 64;
 /// Gas of what the contract does for a block beside EXECUTE, with three slots that were never used (EIP-8037).
 const STEP_GAS: u64 = 450_000;
 /// Gas of reading an entry of the forced queue: two slots.
@@ -52,7 +52,7 @@ const CALL_BYTES: usize = 132;
 /// Steps looked at for one transaction.
 const MAX_STEPS: usize = 64;
 /// A call passes on all but a 64th of its gas.
-const CALL_KEEPS: u64 = 63;
+pub(crate) const CALL_KEEPS: u64 = 63;
 
 /// What settling some blocks takes of L1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,6 +121,9 @@ pub enum SettlerError {
     /// A database failed.
     #[error(transparent)]
     Blocks(#[from] BlocksError),
+    /// The KZG library failed.
+    #[error("open a blob")]
+    Kzg(#[from] KzgError),
     /// A thread of ours ended early.
     #[error("a worker ended early")]
     Worker(#[from] JoinError),

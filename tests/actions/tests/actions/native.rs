@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests unwrap")]
 
+mod blobs;
+
 use std::time::Duration;
 
 use alloy_eips::eip2718::Encodable2718;
@@ -13,7 +15,7 @@ use ethrex_execute::{
     stream::{self, Codec},
 };
 use ethrex_rules::testing::signed;
-use ethrex_settle::{bindings::INativeRollup, settlement_step};
+use ethrex_settle::{Da, bindings::INativeRollup, settlement_step};
 use ethrex_test_actions::{NativeNode, NativeWorld, Part, Reorged, User, ether};
 use ethrex_types::{ChainSpec, Header, alloy_consensus::TxEip1559};
 
@@ -39,7 +41,8 @@ fn raw_transfer(nonce: u64) -> Bytes {
 async fn settle_all(world: &NativeWorld, node: &mut NativeNode) {
     let height = node.height();
     world.until(node, "posting", |node| node.derived() >= height).await;
-    world.pass(4).await;
+    // What is in a blob is proven first.
+    world.pass(if world.da == Da::Calldata { 4 } else { 8 }).await;
     assert!(world.settled().await >= height, "settled {} of {height}", world.settled().await);
 }
 
@@ -109,7 +112,11 @@ async fn what_was_promised_survives_a_crash_at_any_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_within_any_tenth_of_a_second_loses_nothing() {
-    let world = NativeWorld::new();
+    crash_at_any_time(&NativeWorld::new()).await;
+}
+
+/// Kills the sequencer at many moments. Nothing promised is lost, and nothing posted twice.
+async fn crash_at_any_time(world: &NativeWorld) {
     let disk = world.disk();
     let mut node = world.start(&disk, Part::Sequencer).await;
     world.pass(2).await;
@@ -129,8 +136,8 @@ async fn a_crash_within_any_tenth_of_a_second_loses_nothing() {
         let again = node.hashes(node.height());
         assert_eq!(again[..promised.len()], promised, "moment {tenth}");
     }
-    settle_all(&world, &mut node).await;
-    check_stranger(&world, &node).await;
+    settle_all(world, &mut node).await;
+    check_stranger(world, &node).await;
     // One post for each item and no more: no transaction of the sequencer's was mined in vain.
     let items = world.contract().item_count().await.expect("the observer is answered");
     let sent = world.nonce_on_l1(dev::DEPLOYER.address);
@@ -165,31 +172,35 @@ async fn l1_goes_back_and_the_rollup_with_it() {
         (5, Reorged::Lost),
         (8, Reorged::Returned),
     ] {
-        let world = NativeWorld::new();
-        let mut node = world.start(&world.disk(), Part::Sequencer).await;
-        let mut follower = world.start(&world.disk(), Part::Follower).await;
-        world.pass(2).await;
-        world.send_message(&User::new(&dev::RICH[2]), BOB, ether(1));
-        for _ in 0..8 {
-            node.transfer(&alice(), Address::repeat_byte(0xca), U256::from(1));
-            world.pass(1).await;
-        }
-        world.l1.reorganise(depth, reorged);
-        world.pass(2).await;
-        node.transfer(&alice(), Address::repeat_byte(0xca), U256::from(1));
-        world
-            .until(&mut node, "all transfers after the reorganisation", |node| {
-                node.balance(Address::repeat_byte(0xca)) == U256::from(9)
-            })
-            .await;
-        settle_all(&world, &mut node).await;
-        let derived = node.derived();
-        world.until(&mut follower, "following", |it| it.derived() >= derived).await;
-        assert_eq!(follower.hashes(derived), node.hashes(derived), "depth {depth}");
-        check_stranger(&world, &node).await;
-        follower.stop().await;
-        node.stop().await;
+        reorganise(&NativeWorld::new(), depth, reorged).await;
     }
+}
+
+/// Takes L1 blocks back under a busy rollup.
+async fn reorganise(world: &NativeWorld, depth: u64, reorged: Reorged) {
+    let mut node = world.start(&world.disk(), Part::Sequencer).await;
+    let mut follower = world.start(&world.disk(), Part::Follower).await;
+    world.pass(2).await;
+    world.send_message(&User::new(&dev::RICH[2]), BOB, ether(1));
+    for _ in 0..8 {
+        node.transfer(&alice(), Address::repeat_byte(0xca), U256::from(1));
+        world.pass(1).await;
+    }
+    world.l1.reorganise(depth, reorged);
+    world.pass(2).await;
+    node.transfer(&alice(), Address::repeat_byte(0xca), U256::from(1));
+    world
+        .until(&mut node, "all transfers after the reorganisation", |node| {
+            node.balance(Address::repeat_byte(0xca)) == U256::from(9)
+        })
+        .await;
+    settle_all(world, &mut node).await;
+    let derived = node.derived();
+    world.until(&mut follower, "following", |it| it.derived() >= derived).await;
+    assert_eq!(follower.hashes(derived), node.hashes(derived), "depth {depth}");
+    check_stranger(world, &node).await;
+    follower.stop().await;
+    node.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -523,28 +534,4 @@ async fn c13_a_transaction_too_heavy_for_a_block_holds_up_nobody() {
     settle_all(&world, &mut node).await;
     check_stranger(&world, &node).await;
     node.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_item_in_blobs_that_nobody_proves_is_left_behind() {
-    let world = NativeWorld::new();
-    let mut node = world.start(&world.disk(), Part::Sequencer).await;
-    world.pass(2).await;
-    node.transfer(&alice(), BOB, ether(1));
-    world.until(&mut node, "the transfer", |node| node.balance(BOB) == ether(1)).await;
-    settle_all(&world, &mut node).await;
-    node.kill().await;
-    world.post_blob().await;
-
-    let mut stranger = world.start(&world.disk(), Part::Settler).await;
-    world.force(&User::new(&dev::RICH[2]), raw_transfer(1));
-    world.pass(20).await;
-    assert_eq!(stranger.balance(BOB), ether(1), "nobody knows what is in the blob");
-    let expected = ether(1) + U256::from(1);
-    world.until(&mut stranger, "the forced transfer", |it| it.balance(BOB) == expected).await;
-    world.pass(4).await;
-    let head = world.contract().head().await.unwrap();
-    assert_eq!((head.number, head.hash), (stranger.height(), stranger.chain.head().hash()));
-    check_stranger(&world, &stranger).await;
-    stranger.stop().await;
 }

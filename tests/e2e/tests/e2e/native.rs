@@ -21,17 +21,22 @@ fn block(receipt: &Receipt) -> u64 {
 
 #[test]
 fn e2e_native_rollup_takes_money_round() {
-    takes_money_round("inline");
+    takes_money_round(&["--native-rollups.mode", "inline"]);
+}
+
+#[test]
+fn e2e_native_rollup_in_blobs_takes_money_round() {
+    takes_money_round(&["--native-rollups.da", "blob"]);
 }
 
 #[test]
 fn e2e_optimistic_native_rollup_takes_money_round() {
-    takes_money_round("optimistic");
+    takes_money_round(&["--native-rollups.mode", "optimistic"]);
 }
 
-fn takes_money_round(mode: &str) {
+fn takes_money_round(flags: &[&str]) {
     let tools = Tools::find();
-    let mut node = Node::all(&tools, mode).unwrap();
+    let mut node = Node::all(&tools, flags).unwrap();
     let cast = |rpc: &str| Cast::new(tools.cast.clone(), rpc);
     let chains = Chains {
         l1: cast(&node.info.l1_rpc),
@@ -172,6 +177,65 @@ fn e2e_native_rollup_needs_no_sequencer() {
     let block: Value = chains.l2.rpc("eth_getBlockByNumber", &[&number, "false"]).unwrap();
     assert_eq!(block["hash"], same, "both followers have the same block");
     assert_ne!(same.parse::<B256>().unwrap(), B256::ZERO);
+}
+
+#[test]
+fn e2e_native_rollup_in_blobs_is_proven_and_settled_by_a_stranger() {
+    let tools = Tools::find();
+    let mut l1 = Node::l1(&tools).unwrap();
+    let l1_rpc = l1.info.l1_rpc.clone();
+    // Strangers let a part of the timeout pass before they prove.
+    let deployment =
+        deploy(&tools, &l1_rpc, &["--native-rollups.sequencer-timeout", "60"]).unwrap();
+    let mut sequencer = Layer2::post_blobs(&tools, &l1_rpc, &deployment).unwrap();
+    let stranger = l1.account(4);
+    let mut follower = Layer2::follow_blobs(&tools, &l1_rpc, &deployment, &stranger.key).unwrap();
+    let chains = Chains {
+        l1: Cast::new(tools.cast.clone(), &l1_rpc),
+        l2: sequencer.l2(),
+        rollup: deployment.rollup,
+    };
+
+    let (user, receiver) = (l1.account(1), Address::repeat_byte(0xf4));
+    chains.deposit(&user, user.address, ether("5")).unwrap();
+    chains.credited(user.address, ether("5")).unwrap();
+    let withdrawal = chains.withdraw(&user, receiver, ether("1.5")).unwrap();
+
+    // The stranger has it all from L1, proves and settles it, and has the proof of the withdrawal.
+    let chains = Chains { l2: follower.l2(), ..chains };
+    let proof = chains.claimable(withdrawal.transaction_hash).unwrap();
+    sequencer.check().unwrap();
+    sequencer.kill().unwrap();
+    chains.claim(&stranger, &proof).unwrap();
+    assert_eq!(chains.l1.balance(receiver).unwrap(), ether("1.5"), "the user was paid");
+    let provers = provers(&chains);
+    assert!(!provers.is_empty(), "nothing was in a blob");
+    assert!(provers.iter().all(|prover| *prover == stranger.address), "{provers:?}");
+    follower.check().unwrap();
+    l1.check().unwrap();
+
+    // Without blobs, the events of L1 say the same.
+    let number = format!("{:#x}", block(&withdrawal));
+    let expected: Value = chains.l2.rpc("eth_getBlockByNumber", &[&number, "false"]).unwrap();
+    let other = Layer2::follow(&tools, &l1_rpc, &deployment, &l1.account(5).key).unwrap();
+    let found = wait::until("another follower has the block", PATIENCE, || {
+        let block: Value = other.l2().rpc("eth_getBlockByNumber", &[&number, "false"])?;
+        Ok::<_, CastError>((!block.is_null()).then_some(block))
+    })
+    .unwrap();
+    assert_eq!(found["hash"], expected["hash"]);
+}
+
+/// Who has proven what is in a blob.
+fn provers(chains: &Chains) -> Vec<Address> {
+    let topic = keccak256("DataProven(uint64,bytes32,bytes32,uint64,bytes)");
+    let logs = chains.l1.logs(chains.rollup, topic).unwrap();
+    let sender = |log: &Value| {
+        let hash = log["transactionHash"].as_str().unwrap();
+        let tx: Value = chains.l1.rpc("eth_getTransactionByHash", &[hash]).unwrap();
+        tx["from"].as_str().unwrap().parse().unwrap()
+    };
+    logs.iter().map(sender).collect()
 }
 
 /// Queues a signed L2 transaction on L1.

@@ -326,6 +326,7 @@ fn given(
         diff: executed.diff,
         trie: update.nodes,
         witness: None,
+        access_list: None,
     })?;
     Ok(Case {
         name: format!("{}, block {}", kind.name(), block.number()),

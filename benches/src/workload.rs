@@ -226,6 +226,7 @@ impl World {
                 diff: built.diff,
                 trie: update.nodes,
                 witness: None,
+                access_list: None,
             })?;
             blocks.push(block);
         }

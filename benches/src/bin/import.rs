@@ -82,6 +82,7 @@ fn import(world: &World, blocks: Vec<SealedBlock>) -> Result<[Duration; 5]> {
             diff: executed.diff,
             trie: update.nodes,
             witness: Some(alloy_rlp::encode(&witness).into()),
+            access_list: None,
         })?;
         let stored = start.elapsed();
         for (total, took) in spent.iter_mut().zip([checked, ran, hashed, recorded, stored]) {

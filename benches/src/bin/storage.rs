@@ -122,7 +122,14 @@ fn commit(
     let block = RecoveredBlock::new_unchecked(block, Vec::new());
     let start = Instant::now();
     let trie = update.nodes;
-    storage.commit_head(NewBlock { block: &block, receipts: &[], diff, trie, witness: None })?;
+    storage.commit_head(NewBlock {
+        block: &block,
+        receipts: &[],
+        diff,
+        trie,
+        witness: None,
+        access_list: None,
+    })?;
     Ok((root, start.elapsed()))
 }
 

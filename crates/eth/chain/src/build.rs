@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use alloy_eips::eip7685::Requests;
+use alloy_primitives::Bytes;
 use ethrex_stateless::ExecutionWitness;
 use ethrex_stf::{BlockAttributes, BlockBuilder, BuildContext, BuiltBlock, InvalidBlock, RunError};
 use ethrex_storage::{StateView, StorageError};
@@ -21,6 +23,10 @@ pub struct Prepared {
     pub diff: StateDiff,
     /// Changes of trie nodes.
     pub nodes: TrieUpdates,
+    /// EIP-7685 requests; empty before Prague.
+    pub requests: Requests,
+    /// RLP of what the block touches and changes (EIP-7928), from Amsterdam on.
+    pub access_list: Option<Bytes>,
     /// What a stateless validator needs to check the block, on a chain that records it.
     pub witness: Option<ExecutionWitness>,
 }
@@ -121,6 +127,11 @@ impl Chain {
             receipts: built.receipts,
             diff: built.diff,
             nodes: update.nodes,
+            requests: built.requests,
+            access_list: built
+                .block_access_list
+                .as_ref()
+                .map(|list| alloy_rlp::encode(list).into()),
             witness,
         })
     }

@@ -4,9 +4,9 @@ use std::{ops::Range, sync::Arc};
 
 use alloy_primitives::B256;
 use ethrex_stf::Rules;
-use ethrex_storage::{NewBlock, Storage, StorageError};
+use ethrex_storage::{NewBlock, Past, Storage, StorageError};
 use ethrex_txpool::Pool;
-use ethrex_types::{ChainSpec, SealedHeader, StateError};
+use ethrex_types::{ChainSpec, SealedHeader, StateError, Tx};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -39,6 +39,9 @@ struct Inner {
 pub const KEPT_WITNESSES: u64 = 1024;
 /// Blocks after which witnesses that are too old go, together: one write to the disk, and not one per block.
 const PRUNED_TOGETHER: u64 = 32;
+
+/// Transactions of blocks that left the chain, of which no more return to the pool: about as many as it holds.
+const MAX_RETURNED: usize = 20_000;
 
 /// Whether a chain records what its blocks read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +174,7 @@ impl Chain {
     /// As these two; the block is published even where the pool could not follow.
     pub fn extend(&self, prepared: Prepared, pool: &Pool) -> Result<Stored, ChainError> {
         let stored = self.store_head(prepared)?;
-        self.follow(pool)?;
+        self.follow(pool, Vec::new())?;
         Ok(stored)
     }
 
@@ -200,7 +203,88 @@ impl Chain {
     /// As [`Self::publish`]; the block is published even where the pool could not follow.
     pub fn advance(&self, hash: B256, pool: &Pool) -> Result<(), ChainError> {
         self.publish(hash)?;
-        self.follow(pool)
+        self.follow(pool, Vec::new())
+    }
+
+    /// Makes a stored block the head, and with it the newest safe and the newest final block where they are given, in one durable
+    /// commit; tells everyone, and moves the pool on to it. What left the chain returns to the pool.
+    ///
+    /// # Errors
+    /// If one of them is not stored, the state of the head is not kept, or the database fails. The head has moved even where the
+    /// pool could not follow.
+    pub fn set_fork_choice(
+        &self,
+        head: Head,
+        safe: Option<B256>,
+        finalized: Option<B256>,
+        pool: &Pool,
+    ) -> Result<(), ChainError> {
+        let left = if self.inner.head.borrow().hash() == head.hash() {
+            Vec::new()
+        } else {
+            self.transactions_above(self.fork_of(&head)?.number)?
+        };
+        self.move_head(head, safe, finalized, (pool, left))
+    }
+
+    /// The same, where the caller knows what left the chain.
+    pub(crate) fn move_head(
+        &self,
+        head: Head,
+        safe: Option<B256>,
+        finalized: Option<B256>,
+        (pool, left): (&Pool, Vec<Tx>),
+    ) -> Result<(), ChainError> {
+        let hash = head.hash();
+        {
+            let _writer = self.inner.writer.lock();
+            let moves = self.inner.head.borrow().hash() != hash;
+            self.inner.storage.set_fork_choice(hash, safe, finalized)?;
+            if moves {
+                self.announce(head)?;
+            }
+        }
+        // Not only where the head moves: the pool may have failed to follow the last time.
+        if pool.head().header.hash() == hash { Ok(()) } else { self.follow(pool, left) }
+    }
+
+    /// The newest canonical block that `head` stands on.
+    fn fork_of(&self, head: &Head) -> Result<Head, StorageError> {
+        let storage = &self.inner.storage;
+        let mut fork = head.clone();
+        while storage.canonical_hash(fork.number)? != Some(fork.hash()) {
+            let parent = storage.header(fork.parent_hash)?;
+            fork = parent.ok_or(StorageError::UnknownBlock(fork.parent_hash))?;
+        }
+        Ok(fork)
+    }
+
+    /// Transactions of canonical blocks above a height, the oldest first.
+    pub(crate) fn transactions_above(&self, number: u64) -> Result<Vec<Tx>, StorageError> {
+        let storage = &self.inner.storage;
+        let mut left = Vec::new();
+        for number in number + 1..=self.inner.head.borrow().number {
+            let Some(hash) = storage.canonical_hash(number)? else { break };
+            let Some(body) = storage.body(hash)? else { break };
+            left.extend(body.transactions);
+            if left.len() > MAX_RETURNED {
+                break;
+            }
+        }
+        Ok(left)
+    }
+
+    /// Goes back to a block below the states that are kept, and stores blocks on it that were executed on its state. The head is that
+    /// block for whoever starts from the database now, and nobody else hears of it. False if the database has moved on meanwhile.
+    pub(crate) fn rewind(&self, past: &Past, blocks: Vec<Prepared>) -> Result<bool, StorageError> {
+        let _writer = self.inner.writer.lock();
+        if !self.inner.storage.rewind(past)? {
+            return Ok(false);
+        }
+        for prepared in blocks {
+            commit(prepared, |new| self.inner.storage.commit_block(new))?;
+        }
+        Ok(true)
     }
 
     /// Tells everyone of a new head, and forgets witnesses that are too far below it. The caller holds the writer's lock.
@@ -226,11 +310,11 @@ impl Chain {
         storage.delete_witnesses(&hashes)
     }
 
-    fn follow(&self, pool: &Pool) -> Result<(), ChainError> {
+    fn follow(&self, pool: &Pool, left: Vec<Tx>) -> Result<(), ChainError> {
         let head = self.head();
         let hash = head.hash();
         let state = self.inner.storage.state_at(hash)?.ok_or(ChainError::UnknownBlock(hash))?;
-        pool.on_head(head, Arc::new(state), Vec::new()).map_err(ChainError::State)
+        pool.on_head(head, Arc::new(state), left).map_err(ChainError::State)
     }
 }
 
@@ -244,8 +328,15 @@ fn commit(
     prepared: Prepared,
     store: impl FnOnce(NewBlock<'_>) -> Result<(), StorageError>,
 ) -> Result<Stored, StorageError> {
-    let Prepared { block, receipts, diff, nodes, witness } = prepared;
+    let Prepared { block, receipts, diff, nodes, access_list, witness, .. } = prepared;
     let encoded = witness.as_ref().map(|witness| alloy_rlp::encode(witness).into());
-    store(NewBlock { block: &block, receipts: &receipts, diff, trie: nodes, witness: encoded })?;
+    store(NewBlock {
+        block: &block,
+        receipts: &receipts,
+        diff,
+        trie: nodes,
+        witness: encoded,
+        access_list,
+    })?;
     Ok(Stored { block, witness })
 }

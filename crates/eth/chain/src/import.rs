@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use ethrex_stf::{InvalidBlock, RunError, check_body, check_header, execute};
-use ethrex_storage::StorageError;
-use ethrex_types::{RecoveredBlock, SealedBlock, StateError};
+use ethrex_storage::{StateView, StorageError};
+use ethrex_types::{RecoveredBlock, SealedBlock, SealedHeader, StateError};
 
 use crate::{Chain, Prepared, metrics, witness::CommitError};
 
@@ -28,6 +28,9 @@ pub enum ImportError {
     /// The database failed.
     #[error("storage")]
     Storage(#[source] StorageError),
+    /// The thread that imports has ended.
+    #[error("the importer has stopped")]
+    Stopped,
 }
 
 impl From<CommitError> for ImportError {
@@ -71,42 +74,56 @@ impl Chain {
         &self,
         block: SealedBlock,
     ) -> Result<Result<Prepared, Verdict>, ImportError> {
-        let invalid = |why| Ok(Err(Verdict::Invalid(why)));
-        let header = block.header();
-        let parent = self.storage().header(header.parent_hash).map_err(ImportError::Storage)?;
+        let storage = self.storage();
+        let parent = storage.header(block.header().parent_hash).map_err(ImportError::Storage)?;
         let Some(parent) = parent else { return Ok(Err(Verdict::UnknownParent)) };
-        if let Err(why) = check_header(self.spec(), header, &parent) {
-            return invalid(why);
+        let state = storage.state_at(parent.hash()).map_err(ImportError::Storage)?;
+        let Some(state) = state else { return Ok(Err(Verdict::UnknownParent)) };
+        Ok(self.check_on(block, &parent, &state)?.map_err(Verdict::Invalid))
+    }
+
+    /// The same on the state after its parent, wherever that is from.
+    pub(crate) fn check_on(
+        &self,
+        block: SealedBlock,
+        parent: &SealedHeader,
+        state: &StateView,
+    ) -> Result<Result<Prepared, InvalidBlock>, ImportError> {
+        if let Err(why) = check_header(self.spec(), block.header(), parent) {
+            return Ok(Err(why));
         }
         if let Err(why) = check_body(self.spec(), block.block()) {
-            return invalid(why);
+            return Ok(Err(why));
         }
-        let work = self.check_work(block.block(), &parent).map_err(ImportError::Storage)?;
+        let work = self.check_work(block.block(), parent).map_err(ImportError::Storage)?;
         if let Err(why) = work {
-            return invalid(why);
+            return Ok(Err(why));
         }
         let fork = self.spec().fork_at(block.number(), block.header().timestamp);
         let block = match RecoveredBlock::recover_at(fork, block) {
             Ok(block) => block,
-            Err(bad) => return invalid(InvalidBlock::Signature(bad.index)),
+            Err(bad) => return Ok(Err(InvalidBlock::Signature(bad.index))),
         };
-        let state = self.storage().state_at(parent.hash()).map_err(ImportError::Storage)?;
-        let Some(state) = state else { return Ok(Err(Verdict::UnknownParent)) };
-        let executed = match execute(self.spec(), self.rules().as_ref(), &block, &state) {
+        let executed = match execute(self.spec(), self.rules().as_ref(), &block, state) {
             Ok(executed) => executed,
-            Err(RunError::Invalid(why)) => return invalid(why),
+            Err(RunError::Invalid(why)) => return Ok(Err(why)),
             Err(RunError::Fault(fault)) => return Err(ImportError::State(fault)),
         };
-        let (witness, update) = self.commit(&state, &parent, &executed.accesses, &executed.diff)?;
+        let (witness, update) = self.commit(state, parent, &executed.accesses, &executed.diff)?;
         let got = block.sealed().header().state_root;
         if got != update.root {
-            return invalid(InvalidBlock::Root { what: "state root", got, want: update.root });
+            return Ok(Err(InvalidBlock::Root { what: "state root", got, want: update.root }));
         }
         Ok(Ok(Prepared {
             block,
             receipts: executed.receipts,
             diff: executed.diff,
             nodes: update.nodes,
+            requests: executed.requests,
+            access_list: executed
+                .block_access_list
+                .as_ref()
+                .map(|list| alloy_rlp::encode(list).into()),
             witness,
         }))
     }

@@ -78,7 +78,8 @@ fn open(dir: &Path) -> Methods {
         assert!(!rest.is_empty() || update.root == root, "the dump is the state of the last block");
         head = block.sealed().hash();
         let (receipts, diff, trie) = (&executed.receipts, executed.diff, update.nodes);
-        let new = NewBlock { block: &block, receipts, diff, trie, witness: None };
+        let new =
+            NewBlock { block: &block, receipts, diff, trie, witness: None, access_list: None };
         storage.commit_block(new).unwrap();
     }
     storage.set_canonical(head).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use ethrex_types::{Block, BlockBody, Header, Receipt, RecoveredBlock, SealedBlock, SealedHeader};
 
@@ -155,6 +155,13 @@ impl Storage {
         read_existing(&*snapshot, Table::Receipts, &block_key(block)).map(Some)
     }
 
+    /// The RLP block access list of a stored block (EIP-7928); `None` before Amsterdam.
+    pub fn access_list(&self, hash: B256) -> Result<Option<Bytes>, StorageError> {
+        let snapshot = self.snapshot()?;
+        let Some(block) = locate(&*snapshot, hash)? else { return Ok(None) };
+        snapshot.get(Table::AccessLists, &block_key(block)).map_err(StorageError::Read)
+    }
+
     /// The hash of the canonical block at this height.
     pub fn canonical_hash(&self, number: u64) -> Result<Option<B256>, StorageError> {
         canonical_hash(&*self.snapshot()?, number)
@@ -196,6 +203,9 @@ impl Core {
         if let Some(witness) = new.witness {
             batch.put(Table::Witnesses, block.hash, witness);
         }
+        if let Some(access_list) = new.access_list {
+            batch.put(Table::AccessLists, block_key(block), access_list);
+        }
         let changes = Changes::new(new.diff, new.trie);
         let layer = self.tree.read().layer(block, parent, root, changes);
         Ok(Staged { batch, layer })
@@ -231,9 +241,14 @@ pub(crate) fn delete_block(batch: &mut Batch, block: BlockRef) {
     let key = block_key(block);
     batch.delete(Table::Numbers, block.hash);
     batch.delete(Table::Witnesses, block.hash);
-    for table in
-        [Table::Headers, Table::Bodies, Table::Transactions, Table::Receipts, Table::Layers]
-    {
+    for table in [
+        Table::Headers,
+        Table::Bodies,
+        Table::Transactions,
+        Table::Receipts,
+        Table::Layers,
+        Table::AccessLists,
+    ] {
         batch.delete(table, key);
     }
 }

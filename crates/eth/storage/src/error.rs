@@ -99,6 +99,21 @@ pub enum StorageError {
     /// The block is not among those that can be the head.
     #[error("block {0} is unknown or too old to be the head")]
     UnknownHead(B256),
+    /// The state of an older block could not be computed.
+    #[error("go back below the states that are kept")]
+    Undo(#[source] StateError),
+    /// What is kept of flushed blocks does not lead to the state that they began with.
+    #[error(
+        "database is corrupt: the way back to block {block} leads to state {got} instead of {want}"
+    )]
+    WrongWayBack {
+        /// The height.
+        block: u64,
+        /// Root of the state it leads to.
+        got: B256,
+        /// Root in the header.
+        want: B256,
+    },
     /// No such block.
     #[error("block {0} is unknown")]
     UnknownBlock(B256),

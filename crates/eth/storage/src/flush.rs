@@ -17,10 +17,11 @@ use crate::{
     codec::{Base, encode, encode_account, encode_slot, meta},
     engine::{Batch, Write},
     error::StorageError,
-    layer::{Changes, LAYERS_PER_GROUP, Layer, STATE_HISTORY, Tree},
+    layer::{Changes, Group, LAYERS_PER_GROUP, Layer, STATE_HISTORY, Tree},
     metrics,
     storage::{BlockRef, Core},
     table::{Table, block_key, node_key, slot_key},
+    undo::put_undo,
 };
 
 /// Writes per commit of a flush. A block that is committed meanwhile waits for one of these at most.
@@ -104,28 +105,39 @@ impl Core {
     /// What is written next would show through below those. The others see no difference, whether a write has happened
     /// or not: their layers contain all of them. So the writes may be spread over many commits, and be repeated after a
     /// crash.
-    fn begin(&self, target: Option<BlockRef>) -> Result<Option<Flush>, StorageError> {
-        let _writer = self.writer.lock();
-        let (base, target) = {
-            let tree = self.tree.read();
-            let next = match target {
-                Some(target) => tree.ancestor(target.hash, target.number),
-                None => next_target(&tree),
-            };
-            let Some(target) = next else { return Ok(None) };
-            (tree.base, target)
+    fn begin(&self, resumed: Option<BlockRef>) -> Result<Option<Flush>, StorageError> {
+        let next = |tree: &Tree| match resumed {
+            Some(target) => tree.ancestor(target.hash, target.number),
+            None => next_target(tree),
         };
-        self.put_base(base, target.block, Batch::default())?;
-        let abandoned = self.tree.write().raise_floor(target.block);
-        Ok(Some(Flush { target, abandoned }))
+        loop {
+            let (base, target) = {
+                let tree = self.tree.read();
+                let Some(target) = next(&tree) else { return Ok(None) };
+                (tree.base, target)
+            };
+            // What is read for the way back is many reads: the importer must not wait for them. One that is resumed has its way back
+            // already, and the disk no longer has the values it needs.
+            let mut batch = Batch::default();
+            if resumed.is_none() {
+                let changes = &group(&target).changes;
+                put_undo(&mut batch, &*self.disk.snapshot()?, base, target.block, changes)?;
+            }
+            let _writer = self.writer.lock();
+            if next(&self.tree.read()).is_none_or(|still| still.block != target.block) {
+                continue;
+            }
+            self.put_base(base, target.block, batch)?;
+            let abandoned = self.tree.write().raise_floor(target.block);
+            return Ok(Some(Flush { target, abandoned }));
+        }
     }
 
     fn finish(&self, flush: &Flush) -> Result<(), StorageError> {
         let start = Instant::now();
         let Flush { target, abandoned } = flush;
-        let group = target.group.as_ref().expect("the base moves from group to group");
         let mut writes = Batch::default();
-        put_changes(&mut writes, &group.changes);
+        put_changes(&mut writes, &group(target).changes);
         let count = writes.writes.len();
         let mut rest = writes.writes.into_iter().peekable();
         while rest.peek().is_some() {
@@ -170,6 +182,10 @@ fn next_target(tree: &Tree) -> Option<Arc<Layer>> {
     let number = (tree.base.number / LAYERS_PER_GROUP + 1) * LAYERS_PER_GROUP;
     let due = tree.head.number >= number + STATE_HISTORY;
     due.then(|| tree.ancestor(tree.head.hash, number)).flatten()
+}
+
+fn group(target: &Layer) -> &Group {
+    target.group.as_ref().expect("the base moves from group to group")
 }
 
 /// Writes changes into the flat state and the trie nodes, table by table in key order, which is how a B-tree likes it.

@@ -51,42 +51,54 @@ impl Storage {
     /// # Errors
     /// [`StorageError::UnknownHead`] if the block is not stored, or lies further back than state is kept.
     pub fn set_canonical(&self, hash: B256) -> Result<(), StorageError> {
+        self.set_fork_choice(hash, None, None)
+    }
+
+    /// Moves the head as [`Self::set_canonical`] does, and with it the newest safe and the newest final block where they are given:
+    /// all of it or nothing, in one commit.
+    ///
+    /// # Errors
+    /// As [`Self::set_canonical`], and [`StorageError::UnknownBlock`] if a block that is given is not stored.
+    pub fn set_fork_choice(
+        &self,
+        head: B256,
+        safe: Option<B256>,
+        finalized: Option<B256>,
+    ) -> Result<(), StorageError> {
         let start = Instant::now();
         let core = self.core();
         let _writer = core.writer.lock();
-        let (head, new_head, branch) = {
+        let (old, new, branch) = {
             let tree = core.tree.read();
-            let unknown = StorageError::UnknownHead(hash);
-            let Some(new_head) = tree.usable(hash) else { return Err(unknown) };
-            (tree.head, new_head, tree.branch(hash).ok_or(unknown)?)
+            let unknown = StorageError::UnknownHead(head);
+            let Some(new) = tree.usable(head) else { return Err(unknown) };
+            (Pointers::of(&tree), new, tree.branch(head).ok_or(unknown)?)
         };
-        if new_head == head {
+        let snapshot = core.disk.snapshot()?;
+        let stored = |hash: Option<B256>, old| match hash {
+            Some(hash) => {
+                locate(&*snapshot, hash)?.map(Some).ok_or(StorageError::UnknownBlock(hash))
+            }
+            None => Ok(old),
+        };
+        let new = Pointers {
+            head: new,
+            safe: stored(safe, old.safe)?,
+            finalized: stored(finalized, old.finalized)?,
+        };
+        if new == old {
             return Ok(());
         }
-        let snapshot = core.disk.snapshot()?;
-        let mut added = vec![];
-        for block in branch {
-            if canonical_hash(&*snapshot, block.number)? == Some(block.hash) {
-                break;
-            }
-            added.push(block);
-        }
-        let fork = added.last().map_or(new_head.number, |lowest| lowest.number - 1);
-
         let mut batch = Batch::default();
-        for number in fork + 1..=head.number {
-            uncanonize(&mut batch, &*snapshot, number)?;
-        }
-        for block in added {
-            let txs = transactions(&*snapshot, block)?;
-            canonize(&mut batch, block, txs.into_iter().map(|tx| tx.hash));
-        }
-        batch.put(Table::Meta, meta::HEAD, encode(&new_head));
+        let left = switch(&mut batch, &*snapshot, &branch, old.head, new.head)?;
+        new.put(&mut batch);
         core.disk.commit(batch)?;
 
-        core.tree.write().head = new_head;
-        metrics::head_moved(head.number.saturating_sub(fork) as usize, start.elapsed());
-        self.wake_flusher();
+        new.set(&mut core.tree.write());
+        if new.head != old.head {
+            metrics::head_moved(left, start.elapsed());
+            self.wake_flusher();
+        }
         Ok(())
     }
 
@@ -197,8 +209,68 @@ impl Storage {
     }
 }
 
+/// What the node follows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Pointers {
+    head: BlockRef,
+    safe: Option<BlockRef>,
+    finalized: Option<BlockRef>,
+}
+
+impl Pointers {
+    const fn of(tree: &Tree) -> Self {
+        Self { head: tree.head, safe: tree.safe, finalized: tree.finalized }
+    }
+
+    fn put(&self, batch: &mut Batch) {
+        batch.put(Table::Meta, meta::HEAD, encode(&self.head));
+        for (key, block) in [(meta::SAFE, self.safe), (meta::FINALIZED, self.finalized)] {
+            if let Some(block) = block {
+                batch.put(Table::Meta, key, encode(&block));
+            }
+        }
+    }
+
+    const fn set(self, tree: &mut Tree) {
+        tree.head = self.head;
+        tree.safe = self.safe;
+        tree.finalized = self.finalized;
+    }
+}
+
+/// Makes the blocks from `new` down to the canonical chain canonical, and what was above that point no longer. `branch` are `new` and its
+/// ancestors, newest first. Returns how many blocks left the chain.
+fn switch(
+    batch: &mut Batch,
+    snapshot: &dyn Snapshot,
+    branch: &[BlockRef],
+    old: BlockRef,
+    new: BlockRef,
+) -> Result<usize, StorageError> {
+    let mut added = vec![];
+    for &block in branch {
+        if canonical_hash(snapshot, block.number)? == Some(block.hash) {
+            break;
+        }
+        added.push(block);
+    }
+    let fork = added.last().map_or(new.number, |lowest| lowest.number - 1);
+    for number in fork + 1..=old.number {
+        uncanonize(batch, snapshot, number)?;
+    }
+    for block in added {
+        let txs = transactions(snapshot, block)?;
+        canonize(batch, block, txs.into_iter().map(|tx| tx.hash));
+    }
+    Ok(old.number.saturating_sub(fork) as usize)
+}
+
 /// Deletes the canonical entry of a height and the lookups of its transactions.
-fn uncanonize(batch: &mut Batch, snapshot: &dyn Snapshot, number: u64) -> Result<(), StorageError> {
+pub(crate) fn uncanonize(
+    batch: &mut Batch,
+    snapshot: &dyn Snapshot,
+    number: u64,
+) -> Result<(), StorageError> {
     let Some(hash) = canonical_hash(snapshot, number)? else { return Ok(()) };
     for tx in transactions(snapshot, BlockRef { number, hash })? {
         batch.delete(Table::Lookup, tx.hash);

@@ -38,7 +38,7 @@ impl Changes {
     }
 
     /// Adds what a later block changes.
-    fn merge(&mut self, newer: &Self) {
+    pub(crate) fn merge(&mut self, newer: &Self) {
         for (address, diff) in &newer.accounts {
             let merged = self.accounts.entry(*address).or_default();
             merged.info = diff.info;

@@ -13,6 +13,7 @@ mod open;
 mod sidecar;
 mod storage;
 mod table;
+mod undo;
 mod view;
 
 pub use engine::Durability;
@@ -20,6 +21,7 @@ pub use error::{EngineError, StorageError};
 pub use layer::{LAYERS_PER_GROUP, STATE_HISTORY};
 pub use sidecar::StoredBlob;
 pub use storage::{BlockRef, NewBlock, Storage, TxLocation};
+pub use undo::{Past, UNDO_HISTORY};
 pub use view::{AccountProof, SlotProof, StateView};
 
 #[cfg(test)]

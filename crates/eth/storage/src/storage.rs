@@ -52,6 +52,8 @@ pub struct NewBlock<'a> {
     pub trie: TrieUpdates,
     /// What is needed to execute the block again without the state.
     pub witness: Option<Bytes>,
+    /// RLP of what the block touches and changes (EIP-7928), from Amsterdam on.
+    pub access_list: Option<Bytes>,
 }
 
 /// The database of a node. Cheap to clone; the database closes with the last clone and the last view.

@@ -28,6 +28,8 @@ pub(crate) enum Table {
     Layers,
     /// Block hash → execution witness.
     Witnesses,
+    /// Block → RLP block access list (EIP-7928), from Amsterdam on.
+    AccessLists,
     /// keccak256 of code → code.
     Codes,
     /// keccak256 of address → account, at the base.
@@ -38,6 +40,8 @@ pub(crate) enum Table {
     AccountNodes,
     /// keccak256 of address, path → node of a storage trie, at the base.
     StorageNodes,
+    /// Base → the way back to the base before it.
+    Undos,
     /// Number and index → blob.
     Blobs,
     /// Transaction hash → whatever the pool wants to find again.
@@ -45,10 +49,10 @@ pub(crate) enum Table {
 }
 
 /// Version of what the tables hold.
-pub(crate) const SCHEMA_VERSION: u64 = 1;
+pub(crate) const SCHEMA_VERSION: u64 = 2;
 
 impl Table {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Meta,
         Self::Numbers,
         Self::Headers,
@@ -59,11 +63,13 @@ impl Table {
         Self::Lookup,
         Self::Layers,
         Self::Witnesses,
+        Self::AccessLists,
         Self::Codes,
         Self::Accounts,
         Self::Slots,
         Self::AccountNodes,
         Self::StorageNodes,
+        Self::Undos,
         Self::Blobs,
         Self::Journal,
     ];
@@ -81,11 +87,13 @@ impl Table {
             Self::Lookup => "lookup",
             Self::Layers => "layers",
             Self::Witnesses => "witnesses",
+            Self::AccessLists => "access_lists",
             Self::Codes => "codes",
             Self::Accounts => "accounts",
             Self::Slots => "slots",
             Self::AccountNodes => "account_nodes",
             Self::StorageNodes => "storage_nodes",
+            Self::Undos => "undos",
             Self::Blobs => "blobs",
             Self::Journal => "journal",
         }

@@ -19,7 +19,7 @@ use ethrex_types::{
 use proptest::prelude::*;
 
 use crate::{
-    BlockRef, NewBlock, STATE_HISTORY, Storage, StorageError, StoredBlob,
+    BlockRef, NewBlock, STATE_HISTORY, StateView, Storage, StorageError, StoredBlob,
     engine::{Batch, Engine, EngineError, Snapshot, memory::Memory},
     table::Table,
 };
@@ -154,6 +154,7 @@ impl Made {
             diff: self.diff.clone(),
             trie: self.trie.clone(),
             witness: self.witness.clone(),
+            access_list: None,
         }
     }
 }
@@ -293,6 +294,12 @@ impl Model {
             assert!(!storage.has_state(hash));
             return;
         };
+        self.check_view(&view, known);
+    }
+
+    #[track_caller]
+    fn check_view(&self, view: &StateView, known: &Known) {
+        let BlockRef { number, hash } = known.block;
         assert_eq!(view.root(), state_root(&known.state));
         for block in self.lineage(hash) {
             assert_eq!(view.block_hash(block.number).unwrap(), Some(block.hash));
@@ -377,6 +384,8 @@ enum Op {
     Revert(u64),
     Flush,
     Restart,
+    /// Looks at the state after a block that was flushed, and perhaps goes back there.
+    Past(prop::sample::Index, bool),
     /// Grows until the engine dies after some commits, then restarts.
     Crash(usize, Plan),
 }
@@ -391,6 +400,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (0u64..20).prop_map(Op::Revert),
         2 => Just(Op::Flush),
         1 => Just(Op::Restart),
+        2 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(at, go)| Op::Past(at, go)),
         2 => (0usize..60, plan()).prop_map(|(commits, plan)| Op::Crash(commits, plan)),
     ];
     proptest::collection::vec(op, 1..30)
@@ -508,6 +518,7 @@ impl Run {
             }
             Op::Flush => self.storage.core().flush_due().unwrap(),
             Op::Restart => self.restart(),
+            Op::Past(at, go) => self.past(at, go),
             Op::Crash(commits, plan) => {
                 self.engine.left.store(commits, Ordering::SeqCst);
                 let _ = self.grow(60, &plan);
@@ -520,6 +531,29 @@ impl Run {
         self.storage.core().flush_due().unwrap();
         let floor = self.storage.earliest_state();
         self.model.follow_floor(floor);
+    }
+
+    fn past(&mut self, at: prop::sample::Index, go: bool) {
+        let floor = self.usable().last().expect("the floor is usable").number;
+        let canonical = self.model.canonical();
+        let below: Vec<_> = canonical.keys().filter(|number| **number < floor).collect();
+        if below.is_empty() {
+            return;
+        }
+        let number = *below[at.index(below.len())];
+        // There is no way back past storage that was wiped.
+        let Some(past) = self.storage.state_below(number).unwrap() else { return };
+        let block = past.state.block();
+        assert!(block.number <= number && canonical[&block.number] == block.hash);
+        self.model.check_view(&past.state, &self.model.known[&block.hash]);
+        if go {
+            assert!(self.storage.rewind(&past).unwrap());
+            assert!(!self.storage.rewind(&past).unwrap(), "the base has moved");
+            self.model.head = block.hash;
+            self.model.known.retain(|_, known| known.block.number <= block.number);
+            // Nothing below it can be read any more.
+            self.model.highest = block.number + STATE_HISTORY;
+        }
     }
 
     fn forget(&mut self, doomed: &HashSet<B256>) {

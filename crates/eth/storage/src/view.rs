@@ -72,6 +72,31 @@ impl Storage {
 }
 
 impl StateView {
+    /// The state on disk.
+    pub(crate) fn of_base(base: BlockRef, root: B256, disk: Arc<dyn Snapshot>) -> Self {
+        Self { block: base, root, parts: vec![], hashes: vec![base.hash], base: disk }
+    }
+
+    /// The state on disk with changes that lead to a block below it.
+    pub(crate) fn over(
+        block: BlockRef,
+        root: B256,
+        changes: Changes,
+        disk: Arc<dyn Snapshot>,
+    ) -> Self {
+        Self { block, root, parts: vec![Arc::new(changes)], hashes: vec![block.hash], base: disk }
+    }
+
+    /// Adds what the next block changes.
+    pub(crate) fn push(&mut self, block: BlockRef, root: B256, changes: &Changes) {
+        match self.parts.first_mut() {
+            Some(newest) => Arc::make_mut(newest).merge(changes),
+            None => self.parts.push(Arc::new(changes.clone())),
+        }
+        self.hashes.insert(0, block.hash);
+        (self.block, self.root) = (block, root);
+    }
+
     /// The state root.
     #[must_use]
     pub const fn root(&self) -> B256 {

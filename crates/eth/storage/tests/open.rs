@@ -49,7 +49,14 @@ fn extend(storage: &Storage) -> u64 {
     let block = SealedBlock::seal(Block { header, body: Default::default() });
     let hash = block.hash();
     let block = RecoveredBlock::new_unchecked(block, vec![]);
-    let new = NewBlock { block: &block, receipts: &[], diff, trie: update.nodes, witness: None };
+    let new = NewBlock {
+        block: &block,
+        receipts: &[],
+        diff,
+        trie: update.nodes,
+        witness: None,
+        access_list: None,
+    };
     let journal = || {
         storage.journal_put(&[(hash, Bytes::copy_from_slice(&number.to_be_bytes()))]).unwrap();
     };

@@ -1,8 +1,13 @@
 //! Checks of a blob sidecar.
 
+use std::sync::Arc;
+
 use alloy_eips::{
-    eip4844::{BYTES_PER_BLOB, BlobTransactionValidationError},
-    eip7594::BlobTransactionSidecarVariant,
+    eip4844::{
+        BYTES_PER_BLOB, BlobAndProofV1, BlobAndProofV2, BlobCellsAndProofsV1,
+        BlobTransactionValidationError,
+    },
+    eip7594::{BlobCellMask, BlobTransactionSidecarVariant, CELLS_PER_EXT_BLOB},
 };
 use alloy_primitives::B256;
 use c_kzg::KzgSettings;
@@ -66,7 +71,7 @@ pub(crate) fn check_sidecar(
     let (proofs, per_blob) = match sidecar {
         BlobTransactionSidecarVariant::Eip4844(sidecar) => (sidecar.proofs.len(), 1),
         BlobTransactionSidecarVariant::Eip7594(sidecar) => {
-            (sidecar.cell_proofs.len(), alloy_eips::eip7594::CELLS_PER_EXT_BLOB)
+            (sidecar.cell_proofs.len(), CELLS_PER_EXT_BLOB)
         }
     };
     let hashes_len = hashes.len();
@@ -79,6 +84,44 @@ pub(crate) fn check_sidecar(
         }
         _ => SidecarError::Proof,
     })
+}
+
+/// One blob of a transaction in the pool.
+#[derive(Debug, Clone)]
+pub struct PoolBlob {
+    sidecar: Arc<BlobTransactionSidecarVariant>,
+    index: usize,
+}
+
+impl PoolBlob {
+    pub(crate) const fn new(sidecar: Arc<BlobTransactionSidecarVariant>, index: usize) -> Self {
+        Self { sidecar, index }
+    }
+
+    /// The blob with its one proof; `None` where the sidecar has cell proofs.
+    #[must_use]
+    pub fn with_proof(&self) -> Option<BlobAndProofV1> {
+        let sidecar = self.sidecar.as_eip4844()?;
+        let blob = Box::new(*sidecar.blobs.get(self.index)?);
+        Some(BlobAndProofV1 { blob, proof: *sidecar.proofs.get(self.index)? })
+    }
+
+    /// The blob with its cell proofs; `None` where the sidecar has none (EIP-7594).
+    #[must_use]
+    pub fn with_cell_proofs(&self) -> Option<BlobAndProofV2> {
+        let sidecar = self.sidecar.as_eip7594()?;
+        let blob = Box::new(*sidecar.blobs.get(self.index)?);
+        let proofs = sidecar.cell_proofs.chunks(CELLS_PER_EXT_BLOB).nth(self.index)?.to_vec();
+        Some(BlobAndProofV2 { blob, proofs })
+    }
+
+    /// Those cells of the blob that `mask` has, with their proofs; `None` where the sidecar has no cell proofs. Takes milliseconds.
+    #[must_use]
+    pub fn cells(&self, mask: BlobCellMask) -> Option<BlobCellsAndProofsV1> {
+        let sidecar = self.sidecar.as_eip7594()?;
+        // It was checked when it came, so its cells can be computed.
+        sidecar.blob_cells_and_proofs_with_settings(self.index, mask, kzg()).ok().flatten()
+    }
 }
 
 /// Bytes a sidecar keeps in memory.

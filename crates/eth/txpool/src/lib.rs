@@ -14,7 +14,7 @@ mod price;
 mod view;
 
 pub use best::Best;
-pub use blobs::SidecarError;
+pub use blobs::{PoolBlob, SidecarError};
 pub use config::PoolConfig;
 pub use error::{AddError, Refused};
 pub use journal::{Journal, JournalError, NoJournal};

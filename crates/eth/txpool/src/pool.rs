@@ -10,13 +10,13 @@ use alloy_primitives::{Address, B256};
 use ethrex_stf::{Rules, next_base_fee, next_excess_blob_gas};
 use ethrex_types::{
     AccountInfo, ChainSpec, Fork, PooledTx, SealedHeader, StateError, StateReader, Tx,
-    alloy_consensus::transaction::SignerRecoverable,
+    alloy_consensus::{Transaction, transaction::SignerRecoverable},
 };
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::{
-    AddError, Best, Content, Journal, JournalError, PoolConfig, PoolTx, Refused, Status,
+    AddError, Best, Content, Journal, JournalError, PoolBlob, PoolConfig, PoolTx, Refused, Status,
     account::Account,
     admit::{admit, check_at, check_sender},
     config::{MAX_ARRIVALS, MAX_BLOB_TX_BYTES},
@@ -221,6 +221,23 @@ impl Pool {
     #[must_use]
     pub fn get(&self, hash: B256) -> Option<Arc<PoolTx>> {
         self.shared.inner.read().by_hash.get(&hash).cloned()
+    }
+
+    /// Those blobs with these versioned hashes that wait with a transaction.
+    #[must_use]
+    pub fn blobs(&self, hashes: &[B256]) -> HashMap<B256, PoolBlob> {
+        let wanted: HashSet<_> = hashes.iter().collect();
+        let mut found = HashMap::new();
+        let inner = self.shared.inner.read();
+        for tx in inner.by_hash.values() {
+            let Some(sidecar) = tx.sidecar() else { continue };
+            for (index, hash) in tx.tx().blob_versioned_hashes().into_iter().flatten().enumerate() {
+                if wanted.contains(hash) {
+                    found.insert(*hash, PoolBlob::new(Arc::clone(sidecar), index));
+                }
+            }
+        }
+        found
     }
 
     /// Takes a transaction out, because it broke a block or its owner asks. It is forgotten for good.

@@ -213,7 +213,10 @@ impl ExecutionRequests {
 }
 
 /// Reads a transaction; one that encodes to other bytes again was not encoded in its one way.
-fn transaction(index: usize, raw: &Bytes) -> Result<Tx, InvalidPayload> {
+///
+/// # Errors
+/// If it is none, or not in its one encoding.
+pub fn transaction(index: usize, raw: &Bytes) -> Result<Tx, InvalidPayload> {
     let tx = Tx::decode_2718_exact(raw)
         .map_err(|source| InvalidPayload::Transaction { index, source })?;
     if tx.encoded_2718() == raw[..] { Ok(tx) } else { Err(InvalidPayload::Encoding(index)) }

@@ -1,0 +1,143 @@
+//! Reorganisations that begin below the states that are kept.
+//!
+//! The blocks of the new branch are executed on a view of the old state first, and nothing changes before the last of them is known to be
+//! valid: what a consensus client asks for may turn out invalid, and then the head must be where it was.
+
+use alloy_primitives::B256;
+use ethrex_stf::InvalidBlock;
+use ethrex_storage::{BlockRef, Past, StorageError};
+use ethrex_types::{SealedBlock, SealedHeader};
+
+use crate::{ForkChoice, ForkChoiceError, ForkChoiceStatus, Prepared, Rejection, importer::Judge};
+
+/// Blocks that are executed again for one fork choice at most: all of them are in memory until the head has moved.
+const MAX_EXECUTED: u64 = 2048;
+
+/// A branch, and where it leaves the canonical chain.
+struct Branch {
+    fork: SealedHeader,
+    /// From the block after the fork to the head.
+    blocks: Vec<SealedBlock>,
+}
+
+impl Branch {
+    fn contains(&self, hash: B256) -> bool {
+        self.blocks.iter().any(|block| block.hash() == hash)
+    }
+}
+
+/// Moves to a head that stands on blocks without state.
+pub(crate) fn apply(
+    judge: &mut Judge,
+    wanted: &ForkChoice,
+) -> Result<ForkChoiceStatus, ForkChoiceError> {
+    let Some(branch) = branch(judge, wanted.head)? else { return Ok(ForkChoiceStatus::Syncing) };
+    let storage = judge.chain.storage().clone();
+    for (block, what) in wanted.below_head() {
+        let canonical = storage.number(block)?.is_some_and(|number| number <= branch.fork.number)
+            && is_canonical(judge, block)?;
+        if !canonical && !branch.contains(block) {
+            return Ok(ForkChoiceStatus::Inconsistent(what));
+        }
+    }
+    let depth = judge.chain.head().number.saturating_sub(branch.fork.number);
+    let too_deep = Ok(ForkChoiceStatus::TooDeep { depth });
+    if depth + branch.blocks.len() as u64 > MAX_EXECUTED {
+        return too_deep;
+    }
+    let Some(mut past) = storage.state_below(branch.fork.number)? else { return too_deep };
+    let left = judge.chain.transactions_above(branch.fork.number)?;
+    let executed = match execute(judge, &mut past, branch)? {
+        Ok(executed) => executed,
+        Err(why) => return Ok(ForkChoiceStatus::Invalid(why)),
+    };
+    // Both are forgotten on the way back; what the consensus client does not say now stays if it can.
+    let kept = |old: Option<BlockRef>| old.map(|block| block.hash);
+    let safe = wanted.safe.or(kept(storage.safe()));
+    let finalized = wanted.finalized.or(kept(storage.finalized()));
+    if !judge.chain.rewind(&past, executed)? {
+        // The base has moved, which it does at most once while nothing else does.
+        return Ok(ForkChoiceStatus::Syncing);
+    }
+    let head = storage.header(wanted.head)?.ok_or(StorageError::UnknownBlock(wanted.head))?;
+    judge.chain.move_head(head.clone(), safe, finalized, (&judge.pool, left))?;
+    Ok(ForkChoiceStatus::Applied(Box::new(head)))
+}
+
+/// The blocks from the canonical chain to `head`, whether they wait or are stored without state.
+fn branch(judge: &Judge, head: B256) -> Result<Option<Branch>, StorageError> {
+    let storage = judge.chain.storage();
+    let (mut blocks, mut next) = (vec![], head);
+    while !is_canonical(judge, next)? {
+        let block = match judge.tracker.waiting(next) {
+            Some(block) => block.clone(),
+            None => match storage.block(next)? {
+                Some(block) => block.into_parts().0,
+                None => return Ok(None),
+            },
+        };
+        next = block.header().parent_hash;
+        blocks.push(block);
+        if blocks.len() as u64 > MAX_EXECUTED {
+            break;
+        }
+    }
+    blocks.reverse();
+    Ok(storage.header(next)?.map(|fork| Branch { fork, blocks }))
+}
+
+fn is_canonical(judge: &Judge, hash: B256) -> Result<bool, StorageError> {
+    let storage = judge.chain.storage();
+    let Some(number) = storage.number(hash)? else { return Ok(false) };
+    Ok(storage.canonical_hash(number)? == Some(hash))
+}
+
+/// Executes what is canonical above `past` up to the fork, and the branch. The first invalid block rejects all that stand on it.
+fn execute(
+    judge: &mut Judge,
+    past: &mut Past,
+    branch: Branch,
+) -> Result<Result<Vec<Prepared>, Rejection>, ForkChoiceError> {
+    let storage = judge.chain.storage().clone();
+    let start = past.state.block();
+    let missing = |hash| StorageError::UnknownBlock(hash);
+    let mut parent = storage.header(start.hash)?.ok_or(missing(start.hash))?;
+    let mut blocks = Vec::with_capacity(branch.blocks.len());
+    for number in start.number + 1..=branch.fork.number {
+        let hash = storage.canonical_hash(number)?.ok_or(missing(branch.fork.hash()))?;
+        blocks.push(storage.block(hash)?.ok_or(missing(hash))?.into_parts().0);
+    }
+    blocks.extend(branch.blocks);
+    let mut executed: Vec<Prepared> = Vec::with_capacity(blocks.len());
+    let mut rest = blocks.into_iter();
+    while let Some(block) = rest.next() {
+        let header = block.sealed_header();
+        match judge.chain.check_on(block, &parent, &past.state)? {
+            Ok(mut prepared) => {
+                // It was recorded without the headers of blocks that are not stored yet.
+                prepared.witness = None;
+                let at = BlockRef { number: header.number, hash: header.hash() };
+                let (diff, nodes) = (prepared.diff.clone(), prepared.nodes.clone());
+                past.state.advance(at, header.state_root, diff, nodes);
+                executed.push(prepared);
+                parent = header;
+            }
+            Err(why) => {
+                let invalid = [header.hash()].into_iter().chain(rest.map(|block| block.hash()));
+                return Ok(Err(reject(judge, invalid, &parent, &why)));
+            }
+        }
+    }
+    Ok(Ok(executed))
+}
+
+fn reject(
+    judge: &mut Judge,
+    invalid: impl Iterator<Item = B256>,
+    parent: &SealedHeader,
+    why: &InvalidBlock,
+) -> Rejection {
+    let why = Rejection::new(Some(parent.hash()), why);
+    invalid.for_each(|hash| judge.tracker.reject(hash, why.clone()));
+    why
+}

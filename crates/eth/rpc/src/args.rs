@@ -71,6 +71,12 @@ impl Args {
     }
 }
 
+impl From<Vec<Value>> for Args {
+    fn from(values: Vec<Value>) -> Self {
+        Self { values: values.into_iter(), next: 0 }
+    }
+}
+
 fn decode<T: DeserializeOwned>(value: Value, index: usize) -> Result<T, RpcError> {
     serde_json::from_value(value).map_err(|reason| RpcError::InvalidArgument { index, reason })
 }

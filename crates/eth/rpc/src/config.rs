@@ -6,6 +6,10 @@ use std::{net::SocketAddr, time::Duration};
 pub const MAX_REQUEST_BYTES: u32 = 5 * 1024 * 1024;
 /// Bytes of a response at most: execution witnesses are the largest.
 pub const MAX_RESPONSE_BYTES: u32 = 100 * 1024 * 1024;
+/// Bytes of a request of the Engine API at most: the largest block (EIP-7934) and its access list, in hex, fit twice.
+pub const MAX_ENGINE_REQUEST_BYTES: u32 = 64 * 1024 * 1024;
+/// Bytes of a response of the Engine API at most: 128 blobs with all their cells and proofs, or as many bodies as one call gives, fit.
+pub const MAX_ENGINE_RESPONSE_BYTES: u32 = 192 * 1024 * 1024;
 /// Calls in one batch at most.
 pub const MAX_BATCH: u32 = 1_000;
 /// Open connections at most; more wait in the backlog of the socket.
@@ -96,6 +100,16 @@ impl ServerConfig {
             max_batch: MAX_BATCH,
             max_connections: MAX_CONNECTIONS,
             idle_timeout: IDLE_TIMEOUT,
+        }
+    }
+
+    /// Listens for a consensus client on this address.
+    #[must_use]
+    pub fn engine(listen: SocketAddr) -> Self {
+        Self {
+            max_request_bytes: MAX_ENGINE_REQUEST_BYTES,
+            max_response_bytes: MAX_ENGINE_RESPONSE_BYTES,
+            ..Self::on(listen)
         }
     }
 

@@ -192,6 +192,35 @@ pub enum RpcError {
         /// Limit.
         limit: usize,
     },
+    /// There is no such method.
+    #[error("method not found")]
+    NoMethod,
+    /// The payload is not being built (any more).
+    #[error("unknown payload")]
+    UnknownPayload,
+    /// The blocks of a fork choice do not fit each other.
+    #[error("invalid forkchoice state: {0}")]
+    ForkChoice(&'static str),
+    /// No payload can be built with these attributes.
+    #[error("invalid payload attributes: {0}")]
+    PayloadAttributes(&'static str),
+    /// The Engine API is asked for too much at once.
+    #[error("too large request: at most {limit} {what}")]
+    TooLargeRequest {
+        /// Bodies, blobs, or bytes of them.
+        what: &'static str,
+        /// Limit.
+        limit: u64,
+    },
+    /// The version of the method is not that of the payload's fork.
+    #[error("unsupported fork")]
+    UnsupportedFork,
+    /// The new head parts from the chain below what this node keeps the state of.
+    #[error("too deep reorg: {depth} blocks would leave the chain")]
+    TooDeepReorg {
+        /// Blocks.
+        depth: u64,
+    },
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -304,6 +333,13 @@ mod code {
     pub(super) const LIMIT: i32 = -32_005;
     pub(super) const INVALID_PARAMS: i32 = -32_602;
     pub(super) const INTERNAL: i32 = -32_603;
+    pub(super) const NO_METHOD: i32 = -32_601;
+    pub(super) const UNKNOWN_PAYLOAD: i32 = -38_001;
+    pub(super) const FORK_CHOICE: i32 = -38_002;
+    pub(super) const PAYLOAD_ATTRIBUTES: i32 = -38_003;
+    pub(super) const TOO_LARGE_REQUEST: i32 = -38_004;
+    pub(super) const UNSUPPORTED_FORK: i32 = -38_005;
+    pub(super) const TOO_DEEP_REORG: i32 = -38_006;
     pub(super) const REVERTED: i32 = 3;
     /// EIP-7966.
     pub(super) const NOT_YET_MINED: i32 = 4;
@@ -315,7 +351,9 @@ impl RpcError {
         Fault::Namespace(Arc::new(error)).into()
     }
 
-    const fn code(&self) -> i32 {
+    /// The code of the error (JSON-RPC, execution-apis, geth).
+    #[must_use]
+    pub const fn code(&self) -> i32 {
         match self {
             Self::MissingArgument(_)
             | Self::TooManyArguments(_)
@@ -336,6 +374,13 @@ impl RpcError {
             | Self::AnswerTooLong(_)
             | Self::TooManyCalls { .. }
             | Self::TooManyFilters(_) => code::LIMIT,
+            Self::NoMethod => code::NO_METHOD,
+            Self::UnknownPayload => code::UNKNOWN_PAYLOAD,
+            Self::ForkChoice(_) => code::FORK_CHOICE,
+            Self::PayloadAttributes(_) => code::PAYLOAD_ATTRIBUTES,
+            Self::TooLargeRequest { .. } => code::TOO_LARGE_REQUEST,
+            Self::UnsupportedFork => code::UNSUPPORTED_FORK,
+            Self::TooDeepReorg { .. } => code::TOO_DEEP_REORG,
             Self::Fault(_) => code::INTERNAL,
             _ => code::SERVER,
         }

@@ -7,6 +7,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, layer::util::Identity};
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::{ServerConfig, listener::Bounded};
+use crate::{JwtSecret, ServerConfig, engine, listener::Bounded};
 
 /// Why a server does not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,7 @@ pub struct Server {
     config: ServerConfig,
     methods: Methods,
     routes: Router,
+    secret: Option<JwtSecret>,
 }
 
 /// A server that listens. It stops with the token it was started with.
@@ -86,7 +88,14 @@ impl Server {
     /// A server without methods.
     #[must_use]
     pub fn new(config: ServerConfig) -> Self {
-        Self { config, methods: Methods::new(), routes: Router::new() }
+        Self { config, methods: Methods::new(), routes: Router::new(), secret: None }
+    }
+
+    /// Answers only those who know this secret; everybody else gets a 401, whatever was asked.
+    #[must_use]
+    pub fn authenticated(mut self, secret: JwtSecret) -> Self {
+        self.secret = Some(secret);
+        self
     }
 
     /// Adds a namespace.
@@ -125,6 +134,9 @@ impl Server {
         let mut router = self
             .routes
             .merge(Router::new().route("/", post(answer).get(alive)).with_state(service));
+        if let Some(secret) = self.secret {
+            router = router.layer(middleware::from_fn_with_state(secret, engine::authenticate));
+        }
         if let Some(cors) = cors {
             router = router.layer(cors);
         }

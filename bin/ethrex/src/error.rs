@@ -15,8 +15,14 @@ use crate::cli::MAX_GENESIS_BYTES;
 /// Flags that do not fit each other or what they name.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("only development chains are served yet: run `ethrex --dev` or `ethrex l2 --dev`")]
-    OnlyDev,
+    #[error(
+        "say which chain this node follows: give its genesis file with --network, or run `ethrex --dev` for one of its own"
+    )]
+    NoNetwork,
+    #[error(
+        "--dev makes its own blocks, so no consensus client calls {flag}: leave out one of them"
+    )]
+    NoEngine { flag: &'static str },
     #[error(
         "no home folder is known (neither XDG_DATA_HOME nor HOME is set): say where the data is with --datadir"
     )]

@@ -1,10 +1,15 @@
-//! `ethrex`: an L1 node, of which only the development chain exists yet.
+//! `ethrex`: an L1 node that a consensus client drives, or a development chain.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
+use alloy_primitives::Bytes;
 use clap::Args;
 use ethrex_deploy::{embedded_l1_genesis, native};
-use ethrex_node::config::{ChainConfig, L1DevConfig};
+use ethrex_node::config::{BuilderConfig, ChainConfig, EngineSettings, L1Config, L1DevConfig};
 
 use crate::{
     cli::{DataArgs, HttpArgs, MempoolArgs, MetricsArgs, read_genesis},
@@ -13,13 +18,21 @@ use crate::{
 
 /// Default port of an L1's JSON-RPC server.
 pub(crate) const HTTP_PORT: u16 = 8545;
+/// Default port of the Engine API.
+const AUTHRPC_PORT: u16 = 8551;
+/// Gas limit that blocks move towards by default.
+const GAS_LIMIT: u64 = 60_000_000;
+/// What blocks say by default.
+const EXTRA_DATA: &str = concat!("ethrex ", env!("CARGO_PKG_VERSION"));
+/// Bytes that extra data may have.
+const MAX_EXTRA_DATA: usize = 32;
 
 #[derive(Debug, Args)]
 pub(crate) struct L1Args {
     /// Run a development chain: a block as soon as a transaction is pending, and every second otherwise.
     #[arg(id = "dev", long = "dev", help_heading = "Node options")]
     pub(crate) dev: bool,
-    /// Genesis file of the chain. Default: the built-in development chain with chain id 9.
+    /// Genesis file of the chain. Default with --dev: the built-in development chain with chain id 9.
     #[arg(
         id = "network",
         long = "network",
@@ -54,6 +67,10 @@ pub(crate) struct L1Args {
     pub(crate) metrics: MetricsArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) builder: BuilderArgs,
     /// Seconds from block to block of the development chain. Default: a block as soon as a transaction is pending.
     #[arg(
         id = "dev.block-time",
@@ -73,12 +90,168 @@ pub(crate) struct L1Args {
     pub(crate) info_file: Option<PathBuf>,
 }
 
+/// Where a consensus client calls.
+#[derive(Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// Address the Engine API listens on. Default: 127.0.0.1.
+    #[arg(
+        id = "authrpc.addr",
+        long = "authrpc.addr",
+        value_name = "ADDRESS",
+        help_heading = "RPC options"
+    )]
+    addr: Option<IpAddr>,
+    /// Port of the Engine API; 0 = a free one. Default: 8551.
+    #[arg(
+        id = "authrpc.port",
+        long = "authrpc.port",
+        value_name = "PORT",
+        help_heading = "RPC options"
+    )]
+    port: Option<u16>,
+    /// File with the secret that the consensus client has too: 32 bytes in hexadecimal. It is made if it is not there.
+    ///
+    /// Default: jwt.hex in the folder of the database.
+    #[arg(
+        id = "authrpc.jwtsecret",
+        long = "authrpc.jwtsecret",
+        value_name = "JWTSECRET_PATH",
+        env = "JWTSECRET_PATH",
+        help_heading = "RPC options"
+    )]
+    secret: Option<PathBuf>,
+}
+
+impl EngineArgs {
+    fn resolve(self) -> EngineSettings {
+        let addr = self.addr.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let listen = SocketAddr::new(addr, self.port.unwrap_or(AUTHRPC_PORT));
+        EngineSettings { listen, secret: self.secret }
+    }
+
+    /// A flag that means nothing on a chain that makes its own blocks. The variable may be meant for another node.
+    fn given(&self) -> Option<&'static str> {
+        let addr = self.addr.map(|_| "--authrpc.addr");
+        addr.or_else(|| self.port.map(|_| "--authrpc.port"))
+    }
+}
+
+/// What goes into blocks.
+#[derive(Debug, Args)]
+pub(crate) struct BuilderArgs {
+    /// Text in each block that this node builds, at most 32 bytes. Default: name and version; with --dev none.
+    #[arg(
+        id = "builder.extra-data",
+        long = "builder.extra-data",
+        value_name = "EXTRA_DATA",
+        value_parser = extra_data,
+        help_heading = "Block building options"
+    )]
+    extra_data: Option<Bytes>,
+    /// Gas limit that blocks built here move towards. Default: 60000000; with --dev that of the genesis.
+    #[arg(
+        id = "builder.gas-limit",
+        long = "builder.gas-limit",
+        value_name = "GAS_LIMIT",
+        value_parser = clap::value_parser!(u64).range(5_000..),
+        help_heading = "Block building options"
+    )]
+    gas_limit: Option<u64>,
+    /// Blobs in a block built here at most (EIP-7872). Default: as many as the chain allows.
+    #[arg(
+        id = "builder.max-blobs",
+        long = "builder.max-blobs",
+        value_name = "MAX_BLOBS",
+        value_parser = clap::value_parser!(u64).range(1..),
+        help_heading = "Block building options"
+    )]
+    max_blobs: Option<u64>,
+}
+
+impl BuilderArgs {
+    fn resolve(self, dev: bool) -> BuilderConfig {
+        let text = if dev { "" } else { EXTRA_DATA };
+        BuilderConfig {
+            extra_data: self.extra_data.unwrap_or_else(|| Bytes::from_static(text.as_bytes())),
+            gas_limit: self.gas_limit.or((!dev).then_some(GAS_LIMIT)),
+            max_blobs: self.max_blobs,
+        }
+    }
+}
+
+fn extra_data(text: &str) -> Result<Bytes, TooLong> {
+    if text.len() > MAX_EXTRA_DATA {
+        return Err(TooLong);
+    }
+    Ok(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("a block has room for {MAX_EXTRA_DATA} bytes")]
+struct TooLong;
+
+/// What `ethrex` without a command runs.
+#[derive(Debug)]
+pub(crate) enum L1 {
+    /// A node that a consensus client drives.
+    Node(Box<L1Config>),
+    /// A chain that makes its own blocks.
+    Dev(Box<L1DevConfig>),
+}
+
+impl TryFrom<L1Args> for L1 {
+    type Error = ConfigError;
+
+    fn try_from(args: L1Args) -> Result<Self, ConfigError> {
+        if args.dev {
+            args.try_into().map(|config| Self::Dev(Box::new(config)))
+        } else {
+            args.try_into().map(|config| Self::Node(Box::new(config)))
+        }
+    }
+}
+
+impl TryFrom<L1Args> for L1Config {
+    type Error = ConfigError;
+
+    fn try_from(args: L1Args) -> Result<Self, ConfigError> {
+        for (given, flag) in [
+            (args.native, "--native-rollups"),
+            (args.block_time.is_some(), "--dev.block-time"),
+            (args.info_file.is_some(), "--dev.info-file"),
+        ] {
+            if given {
+                return Err(ConfigError::NeedsDev { flag });
+            }
+        }
+        let network = args.network.as_ref().ok_or(ConfigError::NoNetwork)?;
+        let chain = ChainConfig {
+            genesis: read_genesis("--network", network)?,
+            http: args.http.resolve(HTTP_PORT),
+            mempool_size: args.mempool.size,
+        };
+        let engine = args.engine.resolve();
+        if engine.listen == chain.http.listen && engine.listen.port() != 0 {
+            let (first, second) = ("--authrpc.port", "--http.port");
+            return Err(ConfigError::SameAddress { first, second, address: engine.listen });
+        }
+        Ok(Self {
+            chain,
+            data: args.data.resolve(false)?,
+            precompute_witnesses: args.precompute_witnesses,
+            engine,
+            builder: args.builder.resolve(false),
+            metrics: args.metrics.resolve(),
+        })
+    }
+}
+
 impl TryFrom<L1Args> for L1DevConfig {
     type Error = ConfigError;
 
     fn try_from(args: L1Args) -> Result<Self, ConfigError> {
-        if !args.dev {
-            return Err(ConfigError::OnlyDev);
+        if let Some(flag) = args.engine.given() {
+            return Err(ConfigError::NoEngine { flag });
         }
         let genesis = match &args.network {
             Some(path) => read_genesis("--network", path)?,
@@ -94,6 +267,7 @@ impl TryFrom<L1Args> for L1DevConfig {
             data: args.data.resolve(true)?,
             precompute_witnesses: args.precompute_witnesses,
             block_time: args.block_time.map(Duration::from_secs),
+            builder: args.builder.resolve(true),
             metrics: args.metrics.resolve(),
             info_file: args.info_file,
         })
@@ -129,10 +303,55 @@ mod tests {
         assert!(Cli::try_parse_from("ethrex --dev --dev.block-time 0".split(' ')).is_err());
     }
 
+    fn node(line: &str) -> Result<L1Config, ConfigError> {
+        Cli::try_parse_from(line.split(' ')).unwrap().l1.try_into()
+    }
+
+    /// A genesis file that is always there.
+    const GENESIS: &str =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/rollup/deploy/genesis/l1.json");
+
     #[test]
-    fn without_dev_it_says_what_there_is() {
-        let error = config("ethrex").unwrap_err();
-        assert!(error.to_string().contains("ethrex --dev"));
+    fn without_dev_a_consensus_client_drives_it() {
+        let config = node(&format!("ethrex --network {GENESIS} --datadir /x")).unwrap();
+        assert_eq!(config.engine.listen.to_string(), "127.0.0.1:8551");
+        assert_eq!(config.engine.secret, None);
+        assert_eq!(config.builder.gas_limit, Some(60_000_000));
+        assert_eq!(config.builder.extra_data[..], *EXTRA_DATA.as_bytes());
+        assert_eq!(config.builder.max_blobs, None);
+        let flags = "--authrpc.addr 127.0.0.2 --authrpc.port 1 --authrpc.jwtsecret /s \
+                     --builder.extra-data hi --builder.gas-limit 30000000 --builder.max-blobs 3";
+        let config = node(&format!("ethrex --network {GENESIS} --datadir /x {flags}")).unwrap();
+        assert_eq!(config.engine.listen.to_string(), "127.0.0.2:1");
+        assert_eq!(config.engine.secret, Some("/s".into()));
+        assert_eq!(config.builder.gas_limit, Some(30_000_000));
+        assert_eq!(config.builder.extra_data[..], *b"hi");
+        assert_eq!(config.builder.max_blobs, Some(3));
+    }
+
+    #[test]
+    fn without_dev_it_asks_for_a_network() {
+        let error = node("ethrex").unwrap_err().to_string();
+        assert!(error.contains("--network") && error.contains("ethrex --dev"), "{error}");
+    }
+
+    #[test]
+    fn flags_of_the_other_kind_of_chain_are_refused() {
+        let error = config("ethrex --dev --authrpc.port 8551").unwrap_err().to_string();
+        assert!(error.contains("--authrpc.port"), "{error}");
+        let error = node("ethrex --dev.block-time 2").unwrap_err().to_string();
+        assert!(error.contains("--dev.block-time"), "{error}");
+        let ports = format!("ethrex --network {GENESIS} --http.port 7 --authrpc.port 7");
+        assert!(node(&ports).unwrap_err().to_string().contains("--http.port"));
+    }
+
+    #[test]
+    fn what_no_block_can_hold_is_refused() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse(&format!("ethrex --builder.extra-data {}", "x".repeat(32))).is_ok());
+        assert!(parse(&format!("ethrex --builder.extra-data {}", "x".repeat(33))).is_err());
+        assert!(parse("ethrex --builder.gas-limit 4999").is_err());
+        assert!(parse("ethrex --builder.max-blobs 0").is_err());
     }
 
     #[test]

@@ -25,7 +25,7 @@ use tokio::{
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use cli::{Cli, Command, LogArgs, LogColor};
-use l1::L1Args;
+use l1::{L1, L1Args};
 use l2::{L2Command, L2Tool, Rollup};
 use native::Native;
 
@@ -43,10 +43,10 @@ fn main() -> ExitCode {
 
 fn run(command: Option<Command>, l1: L1Args) -> eyre::Result<()> {
     match command {
-        None => {
-            let config = l1.try_into()?;
-            node(async |stop| ethrex_node::run_l1_dev(config, stop).await)
-        }
+        None => match l1.try_into()? {
+            L1::Node(config) => node(async |stop| ethrex_node::run_l1(*config, stop).await),
+            L1::Dev(config) => node(async |stop| ethrex_node::run_l1_dev(*config, stop).await),
+        },
         Some(Command::Removedb(args)) => removedb::run(args),
         Some(Command::Import(args)) => blocks::import(args),
         Some(Command::ImportBench(args)) => blocks::import_bench(args),

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use ethrex_deploy::{
     DeployConfig,
     native::{NativeDeployConfig, NativeMode},
@@ -68,6 +68,12 @@ impl<'a> Layout<'a> {
     #[must_use]
     pub fn l2_genesis(&self) -> PathBuf {
         self.root.join("l2-genesis.json")
+    }
+
+    /// The secret that an L1 node shares with its consensus client. `removedb` leaves it: the other side has it too.
+    #[must_use]
+    pub fn jwt_secret(&self) -> PathBuf {
+        self.root.join("jwt.hex")
     }
 
     /// Where blocks that fail their own check are written to.
@@ -130,10 +136,57 @@ pub struct L1DevConfig {
     pub precompute_witnesses: bool,
     /// Time from block to block. `None`: a block as soon as a transaction is pending.
     pub block_time: Option<Duration>,
+    /// What goes into its blocks.
+    pub builder: BuilderConfig,
     /// Prometheus metrics, where they are served.
     pub metrics: Option<SocketAddr>,
     /// Endpoints and accounts are written here as JSON once the node answers.
     pub info_file: Option<PathBuf>,
+}
+
+/// `ethrex`: an L1 node that a consensus client drives.
+#[derive(Debug, Clone)]
+pub struct L1Config {
+    /// The chain.
+    pub chain: ChainConfig,
+    /// Where its data is.
+    pub data: DataDir,
+    /// Whether each block is stored with its execution witness, for whoever asks for that of a recent block.
+    pub precompute_witnesses: bool,
+    /// Where the consensus client calls.
+    pub engine: EngineSettings,
+    /// What goes into blocks built for it.
+    pub builder: BuilderConfig,
+    /// Prometheus metrics, where they are served.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Where a consensus client calls, and how it proves that it may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// Where the server listens. Port 0 is a free one.
+    pub listen: SocketAddr,
+    /// The file with the secret, which is made if it is not there; `None` = in the folder of the data.
+    pub secret: Option<PathBuf>,
+}
+
+/// What goes into the blocks that a node builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuilderConfig {
+    /// Free text, at most 32 bytes.
+    pub extra_data: Bytes,
+    /// Gas limit that blocks move towards; `None` = it stays as it is.
+    pub gas_limit: Option<u64>,
+    /// Blobs per block at most (EIP-7872); `None` = as many as the chain allows.
+    pub max_blobs: Option<u64>,
+}
+
+impl BuilderConfig {
+    /// No text, and whatever the chain allows.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self { extra_data: Bytes::new(), gas_limit: None, max_blobs: None }
+    }
 }
 
 /// Longest time without a block on a development L1.

@@ -10,8 +10,8 @@ use std::{
 
 use alloy_eips::eip7594::BlobTransactionSidecarVariant;
 use alloy_primitives::{Address, B256, Bytes};
-use ethrex_chain::{BuildError, Chain, ChainError};
-use ethrex_stf::{BlockAttributes, InvalidTx, NotIncluded, RunError};
+use ethrex_chain::{BuildError, Chain, ChainError, Filled, Room, fill};
+use ethrex_stf::BlockAttributes;
 use ethrex_storage::{StorageError, StoredBlob};
 use ethrex_txpool::{Pool, PoolTx};
 use ethrex_types::alloy_consensus::Transaction;
@@ -21,8 +21,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Gas below which a block counts as full: no transaction needs less.
-const LEAST_TX_GAS: u64 = 21_000;
+use crate::config::BuilderConfig;
+
 /// Blocks whose blobs stay readable: a day of blocks every second would be too many, an hour is enough for every reader.
 const BLOB_HISTORY: u64 = 4_096;
 
@@ -35,6 +35,8 @@ pub struct DevTimer {
     pub steady: bool,
     /// Receives the priority fees.
     pub fee_recipient: Address,
+    /// What else goes into a block.
+    pub builder: BuilderConfig,
 }
 
 /// Why a development chain stopped.
@@ -78,8 +80,8 @@ pub async fn drive(
             if stop.is_cancelled() {
                 return Ok(());
             }
-            let (chain, pool, recipient) = (chain.clone(), pool.clone(), timer.fee_recipient);
-            let mined = tokio::task::spawn_blocking(move || mine(&chain, &pool, recipient));
+            let (chain, pool, blocks) = (chain.clone(), pool.clone(), timer.clone());
+            let mined = tokio::task::spawn_blocking(move || mine(&chain, &pool, &blocks));
             match mined.await?? {
                 Room::Left => break,
                 Room::Full if timer.steady => break,
@@ -89,65 +91,26 @@ pub async fn drive(
     }
 }
 
-/// Whether a block took everything that could go into it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Room {
-    /// It did.
-    Left,
-    /// Something waits for the next block, for lack of room in this one.
-    Full,
-}
-
 /// Builds, stores and publishes the next block.
-fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<Room, DevError> {
+fn mine(chain: &Chain, pool: &Pool, timer: &DevTimer) -> Result<Room, DevError> {
     let parent = chain.head();
     let attributes = BlockAttributes {
         timestamp: unix_time().max(parent.timestamp + 1),
-        fee_recipient,
+        fee_recipient: timer.fee_recipient,
         prev_randao: randao(parent.hash()),
         withdrawals: None,
         parent_beacon_block_root: None,
         // As the part of the beacon API has it that readers of blobs use.
         slot_number: Some(parent.number + 1),
-        desired_gas_limit: parent.gas_limit,
-        extra_data: Bytes::new(),
+        desired_gas_limit: timer.builder.gas_limit.unwrap_or(parent.gas_limit),
+        extra_data: timer.builder.extra_data.clone(),
     };
-    let mut blobs = Vec::new();
-    let mut room = Room::Left;
+    let mut filled = Filled { transactions: Vec::new(), room: Room::Left };
     let prepared = chain.build(&parent, &attributes, |builder| {
-        let header = builder.context().header();
-        let blob_fee = chain
-            .spec()
-            .blob_params_at(header.timestamp)
-            .zip(header.excess_blob_gas)
-            .map(|(params, excess)| params.calc_blob_fee(excess));
-        let mut best = pool.best(header.base_fee_per_gas.unwrap_or_default(), blob_fee);
-        while let Some(tx) = best.next() {
-            if builder.gas_left() < LEAST_TX_GAS {
-                room = Room::Full;
-                break;
-            }
-            match builder.push(tx.tx().clone(), tx.sender()) {
-                Ok(_) => blobs.extend(stored_blobs(&tx)),
-                Err(RunError::Invalid(
-                    NotIncluded::Invalid(
-                        InvalidTx::BlockFull { .. }
-                        | InvalidTx::PrecompileGas { .. }
-                        | InvalidTx::AccessListFull { .. },
-                    )
-                    | NotIncluded::Blobs(_)
-                    | NotIncluded::Size,
-                )) => {
-                    room = Room::Full;
-                    best.skip_sender();
-                }
-                Err(RunError::Invalid(NotIncluded::Invalid(InvalidTx::NonceTooLow { .. }))) => {}
-                Err(RunError::Invalid(_)) => best.skip_sender(),
-                Err(RunError::Fault(fault)) => return Err(fault),
-            }
-        }
+        filled = fill(builder, chain.spec(), pool, timer.builder.max_blobs)?;
         Ok(())
     })?;
+    let blobs: Vec<_> = filled.transactions.iter().flat_map(stored_blobs).collect();
     let number = prepared.block.sealed().number();
     if !blobs.is_empty() {
         chain.storage().put_blobs(number, &blobs)?;
@@ -164,7 +127,7 @@ fn mine(chain: &Chain, pool: &Pool, fee_recipient: Address) -> Result<Room, DevE
         tracing::debug!(number, "L1 block");
     }
     // A block that took nothing will not be followed by one that does.
-    Ok(if transactions == 0 { Room::Left } else { room })
+    Ok(if transactions == 0 { Room::Left } else { filled.room })
 }
 
 fn stored_blobs(tx: &Arc<PoolTx>) -> Vec<StoredBlob> {

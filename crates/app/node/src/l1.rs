@@ -1,18 +1,21 @@
-//! `ethrex --dev`: an L1 whose blocks come from a timer.
+//! `ethrex`: an L1 node that a consensus client drives; and `ethrex --dev`, whose blocks come from a timer.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use alloy_primitives::Address;
-use ethrex_chain::Chain;
+use ethrex_chain::{Chain, Importer, Payloads};
 use ethrex_execute::{ExecuteConfig, WithExecute};
-use ethrex_rpc::{Server, beacon, modules};
+use ethrex_rpc::{Engine, EngineConfig, JwtSecret, Server, ServerConfig, beacon, modules};
 use ethrex_stf::{Ethereum, Rules};
 use ethrex_types::ChainSpec;
-use eyre::Result;
+use eyre::{Context as _, Result};
 
 use crate::{
-    chain::{At, Open, OpenChain, folder, serve, server_config},
-    config::{ChainConfig, DEV_L1_BLOCK_TIME, DataDir, L1DevConfig, Layout},
+    chain::{At, Open, OpenChain, serve, server_config},
+    config::{BuilderConfig, ChainConfig, DEV_L1_BLOCK_TIME, L1Config, L1DevConfig},
+    data::{Data, at},
     dev::{self, DevTimer},
     info::{self, Info},
     tasks::Tasks,
@@ -35,14 +38,14 @@ pub(crate) async fn start_dev_l1(
     at: At<'_>,
     tasks: &mut Tasks,
 ) -> Result<DevL1> {
-    start(config, at, Chain::open_unwitnessed, None, tasks).await
+    start(config, at, Chain::open_unwitnessed, (None, BuilderConfig::plain()), tasks).await
 }
 
 async fn start(
     config: &ChainConfig,
     at: At<'_>,
     open: Open,
-    block_time: Option<Duration>,
+    (block_time, builder): (Option<Duration>, BuilderConfig),
     tasks: &mut Tasks,
 ) -> Result<DevL1> {
     let open = OpenChain::open(config, at, rules, open, |limits| limits)?;
@@ -55,6 +58,7 @@ async fn start(
         interval: block_time.unwrap_or(DEV_L1_BLOCK_TIME),
         steady: block_time.is_some(),
         fee_recipient: DEV_FEE_RECIPIENT,
+        builder,
     };
     let (chain, pool) = (open.chain.clone(), open.pool.clone());
     tasks.spawn("L1 block timer", |stop| dev::drive(chain, pool, timer, stop));
@@ -69,6 +73,71 @@ pub(crate) fn rules(spec: &ChainSpec) -> Result<Arc<dyn Rules>> {
     })
 }
 
+fn opener(precompute_witnesses: bool) -> Open {
+    if precompute_witnesses { Chain::open_precomputing } else { Chain::open_unwitnessed }
+}
+
+/// Runs an L1 node until `shutdown`. Whatever it acknowledged is on disk, so it may also be killed.
+///
+/// # Errors
+/// If it cannot start, or a part of it fails.
+pub async fn run_l1(config: L1Config, shutdown: impl Future<Output = ()>) -> Result<()> {
+    let mut tasks = Tasks::default();
+    if let Some(listen) = config.metrics {
+        telemetry::serve_metrics(&mut tasks, listen).await?;
+    }
+    let data = Data::open(&config.data)?;
+    let path = data.path(|layout| layout.chain());
+    let secret = JwtSecret::load_or_create(&secret_file(&config, &data))
+        .wrap_err("check --authrpc.jwtsecret")?;
+    let open = opener(config.precompute_witnesses);
+    let open = OpenChain::open(&config.chain, at(path.as_deref()), rules, open, |limits| limits)?;
+    let context = open.rpc_context();
+
+    let engine = engine(&open, &config.builder, &mut tasks)?;
+    let server = Server::new(ServerConfig::engine(config.engine.listen))
+        .add(engine.methods(&context))?
+        .authenticated(secret);
+    let authrpc = serve(&mut tasks, "Engine API", server).await?;
+    let server = Server::new(server_config(&config.chain.http)).add(modules(&context))?;
+    let http = serve(&mut tasks, "L1 JSON-RPC", server).await?;
+
+    let head = open.chain.head();
+    tracing::info!(%http, %authrpc, head = head.number, hash = %head.hash(), "waiting for a consensus client");
+    tasks.run_until(shutdown).await?;
+    Ok(())
+}
+
+fn secret_file(config: &L1Config, data: &Data) -> PathBuf {
+    let beside = || data.path(|layout| layout.jwt_secret());
+    config.engine.secret.clone().or_else(beside).unwrap_or_else(|| "jwt.hex".into())
+}
+
+/// The Engine API, and the threads behind it.
+fn engine(open: &OpenChain, builder: &BuilderConfig, tasks: &mut Tasks) -> Result<Engine> {
+    let (chain, pool) = (open.chain.clone(), open.pool.clone());
+    let importer = Importer::spawn(chain.clone(), pool.clone())
+        .wrap_err("start the thread that imports blocks")?;
+    let payloads = Payloads::spawn(chain.clone(), pool.clone(), builder.max_blobs)
+        .wrap_err("start the thread that builds payloads")?;
+    let watched = importer.clone();
+    tasks.spawn("importer", move |stop| async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = watched.ended() => {}
+        }
+        Ok::<_, Infallible>(())
+    });
+    let config = EngineConfig {
+        extra_data: builder.extra_data.clone(),
+        gas_limit: builder.gas_limit.unwrap_or(chain.head().gas_limit),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        // No build of ours knows its commit.
+        commit: [0; 4],
+    };
+    Ok(Engine::new(chain, pool, importer, payloads, config))
+}
+
 /// Runs a development L1 until `shutdown`.
 ///
 /// # Errors
@@ -78,27 +147,11 @@ pub async fn run_l1_dev(config: L1DevConfig, shutdown: impl Future<Output = ()>)
     if let Some(listen) = config.metrics {
         telemetry::serve_metrics(&mut tasks, listen).await?;
     }
-    let open: Open = if config.precompute_witnesses {
-        Chain::open_precomputing
-    } else {
-        Chain::open_unwitnessed
-    };
-    let temporary;
-    let l1 = match &config.data {
-        DataDir::Memory => {
-            start(&config.chain, At::Memory, open, config.block_time, &mut tasks).await?
-        }
-        DataDir::At(root) => {
-            folder(root)?;
-            let path = Layout::new(root).chain();
-            start(&config.chain, At::Disk(&path), open, config.block_time, &mut tasks).await?
-        }
-        DataDir::Temporary => {
-            temporary = tempfile::tempdir()?;
-            let path = Layout::new(temporary.path()).chain();
-            start(&config.chain, At::Disk(&path), open, config.block_time, &mut tasks).await?
-        }
-    };
+    let data = Data::open(&config.data)?;
+    let path = data.path(|layout| layout.chain());
+    let open = opener(config.precompute_witnesses);
+    let blocks = (config.block_time, config.builder.clone());
+    let l1 = start(&config.chain, at(path.as_deref()), open, blocks, &mut tasks).await?;
     let info = Info::of_l1(l1.address, l1.open.chain.spec());
     info::announce(&info);
     if let Some(file) = &config.info_file {

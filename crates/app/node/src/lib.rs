@@ -22,7 +22,7 @@ mod telemetry;
 pub use export::{ExportConfig, run_export};
 pub use import::{ImportConfig, Imported, run_import};
 pub use info::Info;
-pub use l1::run_l1_dev;
+pub use l1::{run_l1, run_l1_dev};
 pub use native::{run_native, run_native_dev};
 pub use offline::genesis_state_root;
 pub use prover::run_prover;

@@ -2,6 +2,8 @@
 
 mod anvil;
 mod cast;
+pub mod consensus;
+mod feeder;
 pub mod native;
 mod node;
 mod random;
@@ -12,6 +14,7 @@ pub mod wait;
 
 pub use anvil::Anvil;
 pub use cast::{Cast, CastError, Receipt};
+pub use feeder::Feeder;
 pub use node::{Dev, Info, Layer2, NodeError, RichAccount, deploy};
 pub use random::Random;
 pub use rex::Rex;

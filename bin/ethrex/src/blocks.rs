@@ -7,10 +7,10 @@ use ethrex_node::{
     ExportConfig, ImportConfig, Imported, config::DataDir, genesis_state_root, run_export,
     run_import,
 };
-use ethrex_types::Genesis;
+use ethrex_types::{Genesis, Network};
 
 use crate::{
-    cli::{DataArgs, network, read_genesis},
+    cli::{DataArgs, public_or_file, read_genesis},
     error::ConfigError,
     node,
 };
@@ -32,7 +32,11 @@ pub(crate) struct PlaceArgs {
 
 impl PlaceArgs {
     fn resolve(&self) -> Result<(Genesis, DataDir), ConfigError> {
-        Ok((network(self.network.as_deref())?, self.data.resolve(false)?))
+        let genesis = match &self.network {
+            Some(named) => public_or_file(named)?,
+            None => Network::Mainnet.genesis(),
+        };
+        Ok((genesis, self.data.resolve(false)?))
     }
 }
 

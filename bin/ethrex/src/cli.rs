@@ -120,7 +120,7 @@ impl Command {
     }
 }
 
-/// What is logged, to standard error.
+/// What is logged, to standard error and perhaps to files.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// Least important messages shown: error, warn, info, debug or trace; also per crate, as in
@@ -137,6 +137,15 @@ pub(crate) struct LogArgs {
         help_heading = "Node options"
     )]
     pub(crate) color: LogColor,
+    /// Folder that logs are written to as well, a file a day, of which the last 30 stay.
+    #[arg(
+        id = "log.dir",
+        long = "log.dir",
+        value_name = "LOG_DIR",
+        global = true,
+        help_heading = "Node options"
+    )]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -324,9 +333,8 @@ pub(crate) fn endpoint(text: &str) -> Result<Url, BadEndpoint> {
 #[error("an endpoint begins with http:// or https://, as in http://localhost:8545")]
 pub(crate) struct BadEndpoint;
 
-/// The genesis of the chain that `--network` names: a public network, mainnet by default, or a file.
-pub(crate) fn network(named: Option<&Path>) -> Result<Genesis, ConfigError> {
-    let Some(named) = named else { return Ok(Network::Mainnet.genesis()) };
+/// The genesis of the chain that `--network` names: a public network, or a file.
+pub(crate) fn public_or_file(named: &Path) -> Result<Genesis, ConfigError> {
     match named.to_str().and_then(|name| name.parse::<Network>().ok()) {
         Some(network) => Ok(network.genesis()),
         None => read_genesis("--network", named),

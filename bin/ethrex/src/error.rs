@@ -16,7 +16,7 @@ use crate::cli::MAX_GENESIS_BYTES;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error(
-        "say which chain this node follows: give its genesis file with --network, or run `ethrex --dev` for one of its own"
+        "say which chain this node follows: give a public network or a genesis file with --network, or run `ethrex --dev` for one of its own"
     )]
     NoNetwork,
     #[error(

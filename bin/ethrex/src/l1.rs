@@ -12,7 +12,7 @@ use ethrex_deploy::{embedded_l1_genesis, native};
 use ethrex_node::config::{BuilderConfig, ChainConfig, EngineSettings, L1Config, L1DevConfig};
 
 use crate::{
-    cli::{DataArgs, HttpArgs, MempoolArgs, MetricsArgs, read_genesis},
+    cli::{DataArgs, HttpArgs, MempoolArgs, MetricsArgs, public_or_file, read_genesis},
     error::ConfigError,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct L1Args {
     /// Run a development chain: a block as soon as a transaction is pending, and every second otherwise.
     #[arg(id = "dev", long = "dev", help_heading = "Node options")]
     pub(crate) dev: bool,
-    /// Genesis file of the chain. Default with --dev: the built-in development chain with chain id 9.
+    /// Name of a public network (mainnet, sepolia, hoodi), or a genesis file in geth's format. Default with --dev: the built-in development chain with chain id 9.
     #[arg(
         id = "network",
         long = "network",
@@ -226,7 +226,7 @@ impl TryFrom<L1Args> for L1Config {
         }
         let network = args.network.as_ref().ok_or(ConfigError::NoNetwork)?;
         let chain = ChainConfig {
-            genesis: read_genesis("--network", network)?,
+            genesis: public_or_file(network)?,
             http: args.http.resolve(HTTP_PORT),
             mempool_size: args.mempool.size,
         };
@@ -327,6 +327,15 @@ mod tests {
         assert_eq!(config.builder.gas_limit, Some(30_000_000));
         assert_eq!(config.builder.extra_data[..], *b"hi");
         assert_eq!(config.builder.max_blobs, Some(3));
+    }
+
+    #[test]
+    fn public_networks_are_known_by_name() {
+        let id = |name| {
+            let config = node(&format!("ethrex --network {name} --datadir /x")).unwrap();
+            config.chain.genesis.config.chain_id
+        };
+        assert_eq!([id("mainnet"), id("sepolia"), id("hoodi")], [1, 11_155_111, 560_048]);
     }
 
     #[test]

@@ -42,6 +42,38 @@ fn the_version_is_told() {
     assert_eq!(said(&["--version"]), format!("ethrex {}\n", env!("CARGO_PKG_VERSION")));
 }
 
+/// A genesis file that is always there.
+const GENESIS: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/rollup/deploy/genesis/l1.json");
+
+#[test]
+fn logs_go_to_a_folder_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("none.rlp"), []).unwrap();
+    let (data, logs, file) = (path("data"), path("logs"), path("none.rlp"));
+    let line = ["--network", GENESIS, "--log.dir", &logs, "import", "--datadir", &data, &file];
+    assert!(said(&line).starts_with("0 blocks imported"));
+    let files: Vec<_> = fs::read_dir(logs).unwrap().collect();
+    let log = fs::read_to_string(files[0].as_ref().unwrap().path()).unwrap();
+    assert!(files.len() == 1 && log.contains("opened database"), "{log}");
+    refused(&["--log.dir", &file, "import", &file], &[], &["--log.dir", "cannot write there"]);
+}
+
+#[test]
+fn flags_of_the_node_do_not_stand_before_a_command() {
+    refused(&["--dev", "import", "x"], &[], &["--dev is a flag of the node", "before `import`"]);
+    refused(&["--network", "sepolia", "l2", "--dev"], &[], &["--network", "before `l2`"]);
+    refused(&["import", "--network", "/no/such", "x"], &[], &["--network /no/such"]);
+}
+
+#[test]
+fn public_networks_have_their_state_roots() {
+    let root = said(&["compute-state-root", "--path", GENESIS]);
+    assert!(root.starts_with("0x") && root.len() == 67, "{root}");
+    refused(&["compute-state-root", "--path", "/no/such"], &[], &["--path /no/such"]);
+}
+
 /// Every documented spelling that means something.
 #[test]
 fn help_names_every_flag_and_its_variable() {
@@ -72,6 +104,10 @@ fn help_names_every_flag_and_its_variable() {
             "--http.port",
             "ETHREX_HTTP_PORT",
             "--http.corsdomain",
+            "--log.dir",
+            "import-bench",
+            "export",
+            "compute-state-root",
             "--dev.info-file",
             "removedb",
         ],
@@ -184,8 +220,8 @@ fn keys_in_the_environment_do_not_show_in_the_help() {
 }
 
 #[test]
-fn an_l1_node_does_not_pretend_to_sync() {
-    refused(&[], &[], &["error: only development chains", "ethrex --dev"]);
+fn an_l1_node_asks_which_chain_it_follows() {
+    refused(&[], &[], &["error: say which chain", "--network", "ethrex --dev"]);
 }
 
 #[test]

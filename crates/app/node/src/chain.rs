@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use ethrex_chain::{Chain, ChainError};
 use ethrex_rpc::{ApiConfig, Context, Running, Server, ServerConfig};
-use ethrex_stf::{Rules, check_genesis};
+use ethrex_stf::{Rules, check_start};
 use ethrex_storage::Storage;
 use ethrex_txpool::{Pool, PoolConfig};
 use ethrex_types::ChainSpec;
@@ -44,7 +44,7 @@ impl OpenChain {
     ) -> Result<Self> {
         ethrex_types::crypto::install();
         let spec = ChainSpec::new(config.genesis.clone())?;
-        check_genesis(&spec)?;
+        check_start(&spec)?;
         let rules = rules(&spec)?;
         let storage = match at {
             At::Disk(path) => Storage::open(path, &spec),

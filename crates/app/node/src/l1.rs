@@ -8,7 +8,7 @@ use alloy_primitives::Address;
 use ethrex_chain::{Chain, Importer, Payloads};
 use ethrex_execute::{ExecuteConfig, WithExecute};
 use ethrex_rpc::{Engine, EngineConfig, JwtSecret, Server, ServerConfig, beacon, modules};
-use ethrex_stf::{Ethereum, Rules};
+use ethrex_stf::{Ethereum, Rules, check_genesis};
 use ethrex_types::ChainSpec;
 use eyre::{Context as _, Result};
 
@@ -48,6 +48,10 @@ async fn start(
     (block_time, builder): (Option<Duration>, BuilderConfig),
     tasks: &mut Tasks,
 ) -> Result<DevL1> {
+    let rules = |spec: &ChainSpec| {
+        check_genesis(spec)?;
+        rules(spec)
+    };
     let open = OpenChain::open(config, at, rules, open, |limits| limits)?;
     let context = open.rpc_context();
     let server = Server::new(server_config(&config.http))

@@ -27,6 +27,7 @@ use ethrex_settle::{
     Posting, Proposer, Prover, Reader, Rescuer, SequencerConfig, Settler, ToPost, View,
     bindings::Mode,
 };
+use ethrex_stf::check_genesis;
 use ethrex_store::{Identity, Store};
 use ethrex_txpool::PoolConfig;
 use ethrex_types::{ChainSpec, Genesis};
@@ -216,7 +217,10 @@ impl OpenNative {
         let open = OpenChain::open(
             &settings.chain,
             at(database.as_deref()),
-            |spec| Ok(Arc::new(Anchored::new(spec, Some(config)))),
+            |spec| {
+                check_genesis(spec)?;
+                Ok(Arc::new(Anchored::new(spec, Some(config))))
+            },
             Chain::open,
             limits,
         )?;

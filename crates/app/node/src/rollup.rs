@@ -16,6 +16,7 @@ use ethrex_protocol::{blob, contracts::CommonBridge::PrivilegedTxSent, fee::FeeC
 use ethrex_rpc::{Server, modules};
 use ethrex_rules::Rollup;
 use ethrex_sequencer::{CheckOutcome, Checker, Inbox, Sequencer, SequencerConfig, resume};
+use ethrex_stf::check_genesis;
 use ethrex_store::Store;
 use ethrex_txpool::PoolConfig;
 use eyre::{Result, ensure};
@@ -135,7 +136,10 @@ impl OpenRollup {
         let open = OpenChain::open(
             &settings.chain,
             database,
-            |_| Ok(Arc::new(Rollup)),
+            |spec| {
+                check_genesis(spec)?;
+                Ok(Arc::new(Rollup))
+            },
             Chain::open,
             limits,
         )?;

@@ -1,6 +1,15 @@
 //! Tasks that live and die together.
 
-use std::{error::Error, fmt, future::Future, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +52,21 @@ impl Error for TaskFailed {}
 pub struct Tasks {
     set: JoinSet<(&'static str, Result<(), BoxError>)>,
     stop: CancellationToken,
+    ready: Readiness,
+}
+
+/// Whether everything has started, and nothing is told to stop yet. Cheap to clone; all clones say the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Relaxed);
+    }
 }
 
 impl Tasks {
@@ -62,11 +86,17 @@ impl Tasks {
         self.stop.clone()
     }
 
-    /// Waits for `shutdown` or for any task to end, then stops the rest and waits for them.
+    /// Whether everything has started.
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.ready.clone()
+    }
+
+    /// Everything has started: waits for `shutdown` or for any task to end, then stops the rest and waits for them.
     ///
     /// # Errors
     /// If a task failed or ended before it was asked to.
     pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> Result<(), TaskFailed> {
+        self.ready.set(true);
         let first = tokio::select! {
             () = shutdown => Ok(()),
             Some(ended) = self.set.join_next() => Err(early(ended)),
@@ -74,6 +104,7 @@ impl Tasks {
         if let Err(failed) = &first {
             tracing::error!("{failed}; stopping");
         }
+        self.ready.set(false);
         self.stop.cancel();
         let drained = tokio::time::timeout(DRAIN, async {
             while let Some(ended) = self.set.join_next().await {

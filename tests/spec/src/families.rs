@@ -22,7 +22,7 @@ use crate::transactions::TransactionTests;
 use crate::tries;
 
 /// Fixtures of execution-specs; in the sample there is one archive of its own.
-const EEST: [&str; 8] = [
+const EEST: [&str; 9] = [
     "eest/eest-7702-clz-full",
     "eest/eest-amsterdam-bal",
     "eest/eest-osaka-new",
@@ -30,6 +30,7 @@ const EEST: [&str; 8] = [
     "eest/eest-osaka-ported-static",
     "eest/eest-prague",
     "eest/eest-v5-fusaka-devnet5-state",
+    "eest/eest-more-sample",
     "eest/eest-sample",
 ];
 /// Blocks of ethereum/tests, which go back to Frontier.

@@ -97,6 +97,8 @@ pub struct CallOutcome {
     pub gas_used: u64,
     /// Gas refunded (EIP-3529).
     pub gas_refunded: u64,
+    /// The most gas that was used on the way, before refunds, with the EIP-7623 floor.
+    pub max_gas_used: u64,
     /// Logs, where it succeeded.
     pub logs: Vec<Log>,
     /// What it read.
@@ -208,9 +210,10 @@ fn refusal(error: EVMError<EvmDatabaseError<Stopped>>, stop: &StopCell) -> CallE
     }
 }
 
-fn outcome(result: ExecutionResult, accesses: Accesses) -> CallOutcome {
+pub(crate) fn outcome(result: ExecutionResult, accesses: Accesses) -> CallOutcome {
     let gas_used = result.tx_gas_used();
     let gas_refunded = result.gas().inner_refunded();
+    let max_gas_used = result.gas().total_gas_spent().max(result.gas().floor_gas());
     let output = result.output().cloned().unwrap_or_default();
     let end = match &result {
         ExecutionResult::Success { .. } => CallEnd::Success,
@@ -221,10 +224,10 @@ fn outcome(result: ExecutionResult, accesses: Accesses) -> CallOutcome {
         },
     };
     let logs = if end == CallEnd::Success { result.into_logs() } else { Vec::new() };
-    CallOutcome { end, output, gas_used, gas_refunded, logs, accesses }
+    CallOutcome { end, output, gas_used, gas_refunded, max_gas_used, logs, accesses }
 }
 
-fn tx_env(chain_id: u64, call: &Call) -> TxEnv {
+pub(crate) fn tx_env(chain_id: u64, call: &Call) -> TxEnv {
     let mut env = RevmTxEnv {
         caller: call.from,
         gas_limit: call.gas_limit,

@@ -80,6 +80,11 @@ where
         constantinople::install(&cfg, &mut inner.instruction);
         Self { inner: Frames(inner), rules, inspect }
     }
+
+    /// What transactions run under, from the next one on.
+    pub(crate) fn cfg_mut(&mut self) -> &mut CfgEnv {
+        &mut self.inner.0.ctx.cfg
+    }
 }
 
 #[cfg(feature = "trace")]

@@ -160,7 +160,7 @@ pub enum RunError<V> {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Receipts;
+pub(crate) struct Receipts;
 
 impl ReceiptBuilder for Receipts {
     type Transaction = Tx;
@@ -600,7 +600,10 @@ pub(crate) fn take_changes(db: &mut State<StateDb<'_>>, fork: Fork) -> StateDiff
     state_diff(db.take_bundle(), fork >= Fork::SpuriousDragon)
 }
 
-fn system_call_error(error: BlockExecutionError, stop: &StopCell) -> RunError<SystemCallFailed> {
+pub(crate) fn system_call_error(
+    error: BlockExecutionError,
+    stop: &StopCell,
+) -> RunError<SystemCallFailed> {
     if let Some(fault) = stop.take_fault() {
         return RunError::Fault(fault);
     }

@@ -14,6 +14,7 @@ mod intrinsic;
 pub mod kzg;
 pub mod precompile;
 pub mod rules;
+mod simulated;
 mod spec;
 mod stop;
 #[cfg(feature = "trace")]
@@ -25,4 +26,6 @@ pub use db::{AccessLimits, Accesses, HEADER_BYTES, Touched};
 pub use executor::{BlockContext, BlockExecutor, Closed, InvalidTx, RunError, SystemCallFailed};
 pub use intrinsic::{InitialGas, TxBounds};
 pub use precompile::{Precompile, PrecompileInput, PrecompileOutcome};
+pub use revm::context::result::InvalidTransaction;
 pub use rules::{EthereumTxRules, Payment, TxRules};
+pub use simulated::{Simulated, SimulatedBlock, SimulatedClosed, is_precompile};

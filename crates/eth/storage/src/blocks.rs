@@ -11,6 +11,7 @@ use crate::{
     engine::{Batch, Snapshot},
     error::StorageError,
     layer::{Changes, LAYERS_PER_GROUP, Layer, STATE_HISTORY},
+    log_index::put_logs,
     metrics,
     storage::{BlockRef, Core, NewBlock, Storage, TxLocation},
     table::{Table, block_key},
@@ -88,9 +89,10 @@ impl Storage {
             return self.set_canonical(hash);
         }
         let txs: Vec<_> = new.block.transactions().map(|(tx, _)| tx.hash()).collect();
+        let new_receipts = new.receipts;
         let mut staged = core.stage(new)?;
         let block = staged.layer.block;
-        canonize(&mut staged.batch, block, txs);
+        canonize(&mut staged.batch, block, txs, new_receipts);
         staged.batch.put(Table::Meta, meta::HEAD, encode(&block));
         core.disk.commit(staged.batch)?;
 
@@ -212,12 +214,18 @@ impl Core {
     }
 }
 
-/// Makes a block with these transactions canonical.
-pub(crate) fn canonize(batch: &mut Batch, block: BlockRef, txs: impl IntoIterator<Item = B256>) {
+/// Makes a block with these transactions and receipts canonical.
+pub(crate) fn canonize(
+    batch: &mut Batch,
+    block: BlockRef,
+    txs: impl IntoIterator<Item = B256>,
+    receipts: &[Receipt],
+) {
     batch.put(Table::Canonical, block.number.to_be_bytes(), encode(&block.hash));
     for (index, hash) in (0..).zip(txs) {
         batch.put(Table::Lookup, hash, encode(&LookupRow { number: block.number, index }));
     }
+    put_logs(batch, block.number, receipts);
 }
 
 /// Writes all rows of a block but its layer.

@@ -16,6 +16,8 @@ pub(crate) mod meta {
     pub(crate) const HEAD: &[u8] = b"head";
     pub(crate) const SAFE: &[u8] = b"safe";
     pub(crate) const FINALIZED: &[u8] = b"finalized";
+    /// The height from which on logs are indexed; absent where all are.
+    pub(crate) const INDEXED_FROM: &[u8] = b"indexed_from";
 }
 
 /// Which chain the database belongs to, and how it is written. Its own encoding never changes.

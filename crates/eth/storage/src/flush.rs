@@ -4,7 +4,7 @@ use std::{
     sync::{
         Arc,
         atomic::Ordering,
-        mpsc::{SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread::JoinHandle,
     time::Instant,
@@ -42,15 +42,7 @@ impl Flusher {
         let thread = std::thread::Builder::new()
             .name("storage-flush".into())
             .spawn(move || {
-                while rings.recv() == Ok(()) {
-                    if let Err(error) = shared.flush_due() {
-                        // Nothing is lost: the layers stay, and the importer fails when there are too many.
-                        tracing::error!(
-                            error = &error as &dyn std::error::Error,
-                            "cannot flush state"
-                        );
-                    }
-                }
+                shared.work(&rings);
             })
             .map_err(StorageError::Thread)?;
         Ok(Self { core, bell: Some(bell), thread: Some(thread) })
@@ -77,6 +69,40 @@ impl Drop for Flusher {
 }
 
 impl Core {
+    /// Flushes at every ring, and fills the index of logs in between, until nobody can ring any more.
+    fn work(&self, rings: &Receiver<()>) {
+        let mut unindexed = true;
+        loop {
+            let ring = match rings.try_recv() {
+                Err(TryRecvError::Empty) if unindexed => None,
+                Err(TryRecvError::Empty) => Some(rings.recv().is_ok()),
+                ring => Some(ring.is_ok()),
+            };
+            match ring {
+                Some(true) => {
+                    if let Err(error) = self.flush_due() {
+                        // Nothing is lost: the layers stay, and the importer fails when there are too many.
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "cannot flush state"
+                        );
+                    }
+                }
+                Some(false) => return,
+                None => {
+                    unindexed = self.backfill_logs().unwrap_or_else(|error| {
+                        // Blocks that are not indexed are searched one by one.
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "cannot index logs"
+                        );
+                        false
+                    });
+                }
+            }
+        }
+    }
+
     /// Moves the base as far as the head allows, or a step further if the database is being closed.
     pub(crate) fn flush_due(&self) -> Result<(), StorageError> {
         let _flushing = self.flushing.lock();

@@ -10,6 +10,7 @@ use crate::{
     engine::{Batch, Snapshot},
     error::StorageError,
     layer::Tree,
+    log_index::{delete_logs, receipts},
     metrics,
     storage::{BlockRef, Storage},
     table::Table,
@@ -260,21 +261,24 @@ fn switch(
     }
     for block in added {
         let txs = transactions(snapshot, block)?;
-        canonize(batch, block, txs.into_iter().map(|tx| tx.hash));
+        let receipts = receipts(snapshot, block)?;
+        canonize(batch, block, txs.into_iter().map(|tx| tx.hash), &receipts);
     }
     Ok(old.number.saturating_sub(fork) as usize)
 }
 
-/// Deletes the canonical entry of a height and the lookups of its transactions.
+/// Deletes the canonical entry of a height, the lookups of its transactions and the index of its logs.
 pub(crate) fn uncanonize(
     batch: &mut Batch,
     snapshot: &dyn Snapshot,
     number: u64,
 ) -> Result<(), StorageError> {
     let Some(hash) = canonical_hash(snapshot, number)? else { return Ok(()) };
-    for tx in transactions(snapshot, BlockRef { number, hash })? {
+    let block = BlockRef { number, hash };
+    for tx in transactions(snapshot, block)? {
         batch.delete(Table::Lookup, tx.hash);
     }
+    delete_logs(batch, number, &receipts(snapshot, block)?);
     batch.delete(Table::Canonical, number.to_be_bytes());
     Ok(())
 }

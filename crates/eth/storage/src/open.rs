@@ -15,7 +15,7 @@ use crate::{
     flush::put_changes,
     layer::{Changes, Tree},
     storage::{BlockRef, Core, Storage},
-    table::{SCHEMA_VERSION, Table, block_of_key},
+    table::{SCHEMA_VERSION, SCHEMA_WITHOUT_LOG_INDEX, Table, block_of_key},
 };
 
 impl Storage {
@@ -70,7 +70,13 @@ impl Storage {
         let snapshot = disk.snapshot()?;
         match snapshot.get(Table::Meta, meta::IDENTITY).map_err(StorageError::Read)? {
             None => disk.commit(genesis.batch(chain.chain_id()))?,
-            Some(row) => check(decode(Table::Meta, &row)?, path, chain, &genesis)?,
+            Some(row) => {
+                let found: Identity = decode(Table::Meta, &row)?;
+                check(found, path, chain, &genesis)?;
+                if found.schema == SCHEMA_WITHOUT_LOG_INDEX {
+                    disk.commit(upgrade(found, &*snapshot)?)?;
+                }
+            }
         }
         drop(snapshot);
         let (tree, target) = load_tree(&*disk.snapshot()?)?;
@@ -107,7 +113,7 @@ fn check(
     genesis: &Genesis,
 ) -> Result<(), StorageError> {
     let path = path.to_owned();
-    if found.schema != SCHEMA_VERSION {
+    if !matches!(found.schema, SCHEMA_VERSION | SCHEMA_WITHOUT_LOG_INDEX) {
         return Err(StorageError::Schema { path, found: found.schema, expected: SCHEMA_VERSION });
     }
     if found.chain_id != chain.chain_id() {
@@ -119,6 +125,17 @@ fn check(
         return Err(StorageError::Genesis { path, found: found.genesis, expected });
     }
     Ok(())
+}
+
+/// Takes a database over from the version before: logs are indexed from the next block on, and those below in the background.
+fn upgrade(found: Identity, snapshot: &dyn Snapshot) -> Result<Batch, StorageError> {
+    let head: BlockRef = read_existing(snapshot, Table::Meta, meta::HEAD)?;
+    let mut batch = Batch::default();
+    let identity = Identity { schema: SCHEMA_VERSION, ..found };
+    batch.put(Table::Meta, meta::IDENTITY, encode(&identity));
+    batch.put(Table::Meta, meta::INDEXED_FROM, encode(&(head.number + 1)));
+    tracing::info!(blocks = head.number, "indexing the logs of all blocks in the background");
+    Ok(batch)
 }
 
 /// The genesis block and its state.

@@ -24,6 +24,8 @@ pub(crate) enum Table {
     Canonical,
     /// Transaction hash → number of the canonical block and index in it.
     Lookup,
+    /// Kind and shortened value, number of the canonical block → positions of its logs that have this value.
+    LogIndex,
     /// Block → its layer, for blocks above the base.
     Layers,
     /// Block hash → execution witness.
@@ -49,10 +51,12 @@ pub(crate) enum Table {
 }
 
 /// Version of what the tables hold.
-pub(crate) const SCHEMA_VERSION: u64 = 2;
+pub(crate) const SCHEMA_VERSION: u64 = 3;
+/// The version without [`Table::LogIndex`], which is filled where it is found.
+pub(crate) const SCHEMA_WITHOUT_LOG_INDEX: u64 = 2;
 
 impl Table {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Meta,
         Self::Numbers,
         Self::Headers,
@@ -61,6 +65,7 @@ impl Table {
         Self::Receipts,
         Self::Canonical,
         Self::Lookup,
+        Self::LogIndex,
         Self::Layers,
         Self::Witnesses,
         Self::AccessLists,
@@ -85,6 +90,7 @@ impl Table {
             Self::Receipts => "receipts",
             Self::Canonical => "canonical",
             Self::Lookup => "lookup",
+            Self::LogIndex => "log_index",
             Self::Layers => "layers",
             Self::Witnesses => "witnesses",
             Self::AccessLists => "access_lists",

@@ -2,14 +2,16 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    ops::RangeInclusive,
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
-use alloy_primitives::{Address, B256, Bytes, Signature, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, Log, Signature, U256, keccak256};
 use ethrex_trie::{TrieUpdates, state_root_of, update_state, verify_proof};
 use ethrex_types::{
     AccountDiff, AccountInfo, Block, ChainSpec, Genesis, GenesisAccount, Header, Receipt,
@@ -19,9 +21,11 @@ use ethrex_types::{
 use proptest::prelude::*;
 
 use crate::{
-    BlockRef, NewBlock, STATE_HISTORY, StateView, Storage, StorageError, StoredBlob,
+    BlockRef, LogCandidate, LogQuery, NewBlock, STATE_HISTORY, StateView, Storage, StorageError,
+    StoredBlob,
+    codec::{Identity, decode, encode, meta},
     engine::{Batch, Engine, EngineError, Snapshot, memory::Memory},
-    table::Table,
+    table::{SCHEMA_WITHOUT_LOG_INDEX, Table},
 };
 
 type State = BTreeMap<Address, (AccountInfo, BTreeMap<B256, U256>)>;
@@ -257,6 +261,7 @@ impl Model {
                 "{number}"
             );
         }
+        self.check_logs(storage, &canonical);
         for known in self.known.values() {
             let (number, hash) = (known.block.number, known.block.hash);
             let is_canonical = canonical.get(&number) == Some(&hash);
@@ -272,6 +277,30 @@ impl Model {
             if thorough || number + 20 >= head || number % 16 < 2 {
                 self.check_block(storage, known, recent);
             }
+        }
+    }
+
+    /// What the index finds is what reading every block finds.
+    #[track_caller]
+    fn check_logs(&self, storage: &Storage, canonical: &BTreeMap<u64, B256>) {
+        let head = storage.head().number;
+        let range = head.saturating_sub(20)..=head;
+        for query in queries() {
+            let mut expected = vec![];
+            for (number, hash) in canonical.range(range.clone()) {
+                let receipts = storage.receipts(*hash).unwrap().unwrap();
+                let logs = receipts.iter().flat_map(|receipt| &receipt.logs);
+                let positions: Vec<_> = (0..)
+                    .zip(logs)
+                    .filter(|(_, log)| matches(&query, log))
+                    .map(|(at, _)| at)
+                    .collect();
+                if !positions.is_empty() {
+                    let block = BlockRef { number: *number, hash: *hash };
+                    expected.push(LogCandidate { block, positions: Some(positions) });
+                }
+            }
+            assert_eq!(found(storage, &query, range.clone()), expected, "{query:?}");
         }
     }
 
@@ -344,8 +373,49 @@ fn receipt(gas: u64) -> Receipt {
         tx_type: TxType::Legacy,
         status: gas.is_multiple_of(3).into(),
         cumulative_gas_used: gas,
-        logs: vec![],
+        logs: (0..gas % 4).map(|n| log(gas + n)).collect(),
     }
+}
+
+/// Addresses and topics of few values, so that logs meet.
+fn log(n: u64) -> Log {
+    let topics = (0..n % 5).map(|place| topic((n + place) as u8 % 3)).collect();
+    Log::new_unchecked(address((n % 3) as u8), topics, Bytes::new())
+}
+
+fn topic(n: u8) -> B256 {
+    B256::with_last_byte(n)
+}
+
+/// Queries that ask for something rare, something common, and both.
+fn queries() -> Vec<LogQuery> {
+    let any = LogQuery::default();
+    let one = LogQuery { addresses: vec![address(1)], ..any.clone() };
+    let mut both = LogQuery { addresses: vec![address(0), address(2)], ..any.clone() };
+    both.topics[1] = vec![topic(0), topic(1)];
+    let mut last = any.clone();
+    last.topics[3] = vec![topic(2)];
+    let mut none = one.clone();
+    none.topics[0] = vec![topic(9)];
+    vec![any, one, both, last, none]
+}
+
+fn matches(query: &LogQuery, log: &Log) -> bool {
+    let place = |(place, wanted): (usize, &Vec<B256>)| {
+        wanted.is_empty() || log.topics().get(place).is_some_and(|topic| wanted.contains(topic))
+    };
+    (query.addresses.is_empty() || query.addresses.contains(&log.address))
+        && query.topics.iter().enumerate().all(place)
+}
+
+fn found(storage: &Storage, query: &LogQuery, range: RangeInclusive<u64>) -> Vec<LogCandidate> {
+    let mut found = vec![];
+    let visit = |candidate| -> Result<_, StorageError> {
+        found.push(candidate);
+        Ok(true)
+    };
+    storage.log_reader().unwrap().visit(query, range, visit).unwrap();
+    found
 }
 
 /// An engine that dies after a number of commits, as a machine may.
@@ -743,4 +813,46 @@ fn blobs_witnesses_and_the_journal_are_kept_until_deleted() {
     assert_eq!(storage.witness(B256::ZERO).unwrap().unwrap(), b"w"[..]);
     storage.delete_witnesses(&[B256::ZERO]).unwrap();
     assert_eq!(storage.witness(B256::ZERO).unwrap(), None);
+}
+
+#[test]
+fn a_database_without_an_index_of_logs_is_searched_block_by_block_until_it_has_one() {
+    let mut run = Run::new(0);
+    let plan = Plan { accounts: vec![], code: None, tx: 0, extra: 0 };
+    run.grow(100, &plan).unwrap();
+    let expected: Vec<_> =
+        queries().iter().map(|query| found(&run.storage, query, 0..=100)).collect();
+    assert!(expected[0].len() > 20);
+
+    // As the version before has left it.
+    let mut batch = Batch::default();
+    let snapshot = run.engine.memory.snapshot().unwrap();
+    let identity = snapshot.get(Table::Meta, meta::IDENTITY).unwrap().unwrap();
+    let identity: Identity = decode(Table::Meta, &identity).unwrap();
+    batch.put(
+        Table::Meta,
+        meta::IDENTITY,
+        encode(&Identity { schema: SCHEMA_WITHOUT_LOG_INDEX, ..identity }),
+    );
+    batch.delete_prefix(Table::LogIndex, []);
+    drop(snapshot);
+    run.engine.memory.commit(batch).unwrap();
+    run.restart();
+
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for (query, expected) in queries().iter().zip(&expected) {
+        loop {
+            let found = found(&run.storage, query, 0..=100);
+            // Until then every block is a candidate, and none is left out.
+            let blocks: Vec<_> = found.iter().map(|candidate| candidate.block).collect();
+            assert!(expected.iter().all(|candidate| blocks.contains(&candidate.block)));
+            if found == *expected {
+                break;
+            }
+            assert!(Instant::now() < deadline, "the index is never complete");
+            std::thread::yield_now();
+        }
+    }
+    run.grow(3, &plan).unwrap();
+    run.model.check(&run.storage, true);
 }

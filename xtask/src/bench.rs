@@ -13,13 +13,13 @@ pub(crate) fn run(root: &Path, name: &str, rest: &[&str]) -> Result<()> {
     bench.args(rest);
     match name {
         "execute" | "import" | "storage" => {}
-        "dev-start" => {
+        "dev-start" | "rpc" => {
             let tools = root.join(test::E2E_JS);
             npm::install(&tools)?;
             check(&mut cargo(root, &["build", "--release", "-p", "ethrex"]))?;
             bench.env("ETHREX_E2E_JS", tools).env("ETHREX_BIN", test::binary(root, "release"));
         }
-        _ => bail!("no bench `{name}`: there are dev-start, execute, import and storage"),
+        _ => bail!("no bench `{name}`: there are dev-start, execute, import, rpc and storage"),
     }
     check(&mut bench)
 }

@@ -1,0 +1,200 @@
+//! How long calls take at a thousand a second, beside anvil on the same chain in the same run.
+//!
+//! Time counts from when a call was due, not from when it could be sent: a server that stalls makes all that wait for it slow.
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
+use alloy_signer::SignerSync;
+use alloy_signer_local::PrivateKeySigner;
+use ethrex_benches::{
+    http::{Connection, call},
+    sample::{millis, percentile},
+};
+use ethrex_test_e2e::{Anvil, Tools};
+use ethrex_types::{
+    Tx,
+    alloy_consensus::{SignableTransaction, TxEip1559},
+};
+use eyre::{Context, OptionExt, Result, bail};
+use serde_json::{Value, json};
+
+/// Blocks of the chain, each with one transaction.
+const BLOCKS: u64 = 10_000;
+/// One block in so many has a log.
+const LOG_EVERY: u64 = 500;
+/// Calls due each second.
+const RATE: u32 = 1_000;
+/// Over so many connections.
+const CONNECTIONS: u32 = 32;
+/// For so long.
+const SPAN: Duration = Duration::from_secs(5);
+/// Deploys a contract that logs what it is called with under one topic.
+const LOGGER: [u8; 18] = hex!("69365f5f376001365fa1005f52600a6016f3");
+const CHAIN_ID: u64 = 9;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Killed when dropped.
+struct Node(Child);
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended already, which is what is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn main() -> Result<()> {
+    let tools = Tools::find();
+    let dir = tempfile::tempdir()?;
+    let (node, url, key) = start(&tools, dir.path())?;
+    let anvil = Anvil::start(&tools);
+    let wallet: PrivateKeySigner = key.parse()?;
+    let logger = wallet.address().create(0);
+    let ours = grow(&url, &wallet, logger, "eth_sendRawTransactionSync")?;
+    let theirs = grow(&anvil.rpc, &wallet, logger, "eth_sendRawTransaction")?;
+    println!(
+        "built {BLOCKS} blocks in {:.1} s, anvil in {:.1} s",
+        ours.as_secs_f64(),
+        theirs.as_secs_f64()
+    );
+
+    println!(
+        "{:<26} {:>9} {:>9} {:>11} {:>11}",
+        "ms, 1,000 calls/s", "p50", "p99", "anvil p50", "anvil p99"
+    );
+    for (name, method, params) in calls(&url, wallet.address(), logger)? {
+        let ours = measure(&url, method, &params)?;
+        let theirs = measure(&anvil.rpc, method, &params)?;
+        let ms = |times: &[Duration], percent| millis(percentile(times, percent));
+        println!(
+            "{name:<26} {:>9.2} {:>9.2} {:>11.2} {:>11.2}",
+            ms(&ours, 50),
+            ms(&ours, 99),
+            ms(&theirs, 50),
+            ms(&theirs, 99),
+        );
+    }
+    drop(node);
+    Ok(())
+}
+
+/// What is asked: name, method, parameters.
+fn calls(url: &str, rich: Address, logger: Address) -> Result<Vec<(String, &'static str, Value)>> {
+    let newest = call(url, "eth_getBlockByNumber", &json!(["latest", false]))?;
+    let tx = newest["transactions"][0].clone();
+    let logs = [100, 1_000, BLOCKS].map(|blocks| {
+        let from = BLOCKS - blocks + 1;
+        let filter = json!([{"address": logger, "fromBlock": format!("{from:#x}"), "toBlock": format!("{BLOCKS:#x}")}]);
+        (format!("eth_getLogs, {blocks} blocks"), "eth_getLogs", filter)
+    });
+    let others = [
+        ("eth_call", json!([{"from": rich, "to": logger, "data": "0x01"}, "latest"])),
+        ("eth_getBalance", json!([rich, "latest"])),
+        ("eth_getTransactionReceipt", json!([tx])),
+        ("eth_getBlockByNumber", json!(["latest", true])),
+        ("eth_blockNumber", json!([])),
+    ];
+    let others = others.map(|(method, params)| (method.to_owned(), method, params));
+    Ok(logs.into_iter().chain(others).collect())
+}
+
+/// Starts a development chain: the process, its endpoint, and the key of an account with funds.
+fn start(tools: &Tools, dir: &std::path::Path) -> Result<(Node, String, String)> {
+    let (info_file, log) = (dir.join("info.json"), dir.join("node.log"));
+    let out = fs::File::create(log)?;
+    let child = Command::new(&tools.ethrex)
+        .args(["--dev", "--http.addr", "127.0.0.1", "--http.port", "0", "--datadir"])
+        .arg(dir.join("data"))
+        .arg("--dev.info-file")
+        .arg(&info_file)
+        .stdin(Stdio::null())
+        .stderr(out.try_clone()?)
+        .stdout(out)
+        .spawn()
+        .wrap_err("start the node")?;
+    let node = Node(child);
+    let begun = Instant::now();
+    let info: Value = loop {
+        if let Ok(text) = fs::read_to_string(&info_file)
+            && let Ok(info) = serde_json::from_str(&text)
+        {
+            break info;
+        }
+        if begun.elapsed() > PATIENCE {
+            bail!("the node does not start");
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    let url = info["l1_rpc"].as_str().ok_or_eyre("no endpoint")?.to_owned();
+    let key = info["rich_accounts"][0]["private_key"].as_str().ok_or_eyre("no account")?.to_owned();
+    Ok((node, url, key))
+}
+
+/// Has the chain grow, a transaction a block.
+fn grow(url: &str, wallet: &PrivateKeySigner, logger: Address, send: &str) -> Result<Duration> {
+    let begun = Instant::now();
+    let mut connection = Connection::open(url)?;
+    for nonce in 0..BLOCKS {
+        let (to, input) = match nonce {
+            0 => (TxKind::Create, Bytes::from_static(&LOGGER)),
+            _ if nonce % LOG_EVERY == 0 => (TxKind::Call(logger), Bytes::from_static(&[1])),
+            _ => (TxKind::Call(Address::repeat_byte(0xaa)), Bytes::new()),
+        };
+        connection.call(send, &json!([raw(wallet, nonce, to, input)?]))?;
+    }
+    Ok(begun.elapsed())
+}
+
+fn raw(wallet: &PrivateKeySigner, nonce: u64, to: TxKind, input: Bytes) -> Result<String> {
+    let tx = TxEip1559 {
+        chain_id: CHAIN_ID,
+        nonce,
+        gas_limit: 200_000,
+        max_fee_per_gas: 10_000_000_000,
+        max_priority_fee_per_gas: 1,
+        to,
+        value: U256::ZERO,
+        input,
+        ..TxEip1559::default()
+    };
+    let hash: B256 = tx.signature_hash();
+    let signed = Tx::Eip1559(tx.into_signed(wallet.sign_hash_sync(&hash)?));
+    Ok(hex::encode_prefixed(signed.encoded_2718()))
+}
+
+/// The time of each call, from when it was due.
+fn measure(url: &str, method: &str, params: &Value) -> Result<Vec<Duration>> {
+    // A first answer, so that an error shows and nothing is cold.
+    Connection::open(url)?.call(method, params)?;
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+    let start = Instant::now() + Duration::from_millis(50);
+    let threads = (0..CONNECTIONS).map(|at| {
+        let (url, body) = (url.to_owned(), body.clone());
+        thread::spawn(move || -> Result<Vec<Duration>> {
+            let mut connection = Connection::open(&url)?;
+            let every = Duration::from_secs(1) * CONNECTIONS / RATE;
+            let mut due = start + Duration::from_secs(1) * at / RATE;
+            let mut times = Vec::new();
+            while due < start + SPAN {
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                connection.exchange(&body)?;
+                times.push(due.elapsed());
+                due += every;
+            }
+            Ok(times)
+        })
+    });
+    let mut all = Vec::new();
+    for thread in threads.collect::<Vec<_>>() {
+        all.extend(thread.join().map_err(|_| eyre::eyre!("a caller panicked"))??);
+    }
+    Ok(all)
+}

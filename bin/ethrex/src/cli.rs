@@ -14,7 +14,7 @@ use clap::{
     error::ErrorKind, parser::ValueSource,
 };
 use ethrex_l1::SigningKey;
-use ethrex_node::config::{Cors, DataDir, HttpConfig, Secret};
+use ethrex_node::config::{DataDir, Secret};
 use ethrex_types::{ChainSpec, Genesis, Network};
 use serde::{Deserialize, de::IgnoredAny};
 use url::Url;
@@ -199,58 +199,6 @@ pub(crate) fn default_datadir() -> Result<PathBuf, ConfigError> {
         .ok_or(ConfigError::NoHome)
 }
 
-/// Who may call the JSON-RPC server.
-#[derive(Debug, Args)]
-pub(crate) struct HttpArgs {
-    /// Address the HTTP RPC server listens on. 0.0.0.0 lets every machine call it.
-    #[arg(id = "http.addr", long = "http.addr", value_name = "ADDRESS", env = "ETHREX_HTTP_ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), help_heading = "RPC options")]
-    pub(crate) addr: IpAddr,
-    /// Port of the HTTP RPC server; 0 = a free one. Default: 8545, for an L2 1729.
-    #[arg(
-        id = "http.port",
-        long = "http.port",
-        value_name = "PORT",
-        env = "ETHREX_HTTP_PORT",
-        help_heading = "RPC options"
-    )]
-    pub(crate) port: Option<u16>,
-    /// Origins whose web pages may call the server, comma separated; `*` = all. Default: none.
-    #[arg(id = "http.corsdomain", long = "http.corsdomain", value_name = "ORIGIN", env = "ETHREX_HTTP_CORSDOMAIN", value_delimiter = ',', value_parser = origin, help_heading = "RPC options")]
-    pub(crate) cors: Vec<String>,
-}
-
-impl HttpArgs {
-    pub(crate) fn resolve(&self, default_port: u16) -> HttpConfig {
-        let listen = SocketAddr::new(self.addr, self.port.unwrap_or(default_port));
-        HttpConfig { listen, cors: self.cors() }
-    }
-
-    pub(crate) fn cors(&self) -> Cors {
-        if self.cors.iter().any(|origin| origin == "*") {
-            Cors::Anybody
-        } else if self.cors.is_empty() {
-            Cors::Nobody
-        } else {
-            Cors::Origins(self.cors.clone())
-        }
-    }
-}
-
-/// An origin is a scheme, a host and perhaps a port: browsers compare it as text.
-fn origin(text: &str) -> Result<String, BadOrigin> {
-    if text == "*" {
-        return Ok(text.into());
-    }
-    match Url::parse(text) {
-        Ok(url) if url.has_host() && url.origin().ascii_serialization() == text => Ok(text.into()),
-        _ => Err(BadOrigin),
-    }
-}
-
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("write `*`, or a scheme and a host without a path, as in https://app.example")]
-struct BadOrigin;
-
 /// Prometheus metrics.
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
@@ -401,14 +349,6 @@ mod tests {
         assert!(endpoint("https://l1.example/key?x=1").is_ok());
         for bad in ["localhost:8545", "ws://localhost", "8545", "http://"] {
             assert_eq!(endpoint(bad), Err(BadEndpoint), "{bad}");
-        }
-    }
-
-    #[test]
-    fn origins_are_as_browsers_write_them() {
-        assert!(origin("*").is_ok() && origin("https://app.example:8443").is_ok());
-        for bad in ["app.example", "https://app.example/", "https://app.example/page", "null"] {
-            assert!(origin(bad).is_err(), "{bad}");
         }
     }
 

@@ -9,15 +9,20 @@ use std::{
 use alloy_primitives::Bytes;
 use clap::Args;
 use ethrex_deploy::{embedded_l1_genesis, native};
-use ethrex_node::config::{BuilderConfig, ChainConfig, EngineSettings, L1Config, L1DevConfig};
+use ethrex_node::config::{
+    BuilderConfig, ChainConfig, EngineSettings, L1Config, L1DevConfig, Namespaces,
+};
 
 use crate::{
-    cli::{DataArgs, HttpArgs, MempoolArgs, MetricsArgs, public_or_file, read_genesis},
+    cli::{DataArgs, MempoolArgs, MetricsArgs, public_or_file, read_genesis},
     error::ConfigError,
+    rpc::{HttpArgs, RpcArgs},
 };
 
 /// Default port of an L1's JSON-RPC server.
 pub(crate) const HTTP_PORT: u16 = 8545;
+/// Default port of its WebSocket server.
+pub(crate) const WS_PORT: u16 = 8546;
 /// Default port of the Engine API.
 const AUTHRPC_PORT: u16 = 8551;
 /// Gas limit that blocks move towards by default.
@@ -67,6 +72,8 @@ pub(crate) struct L1Args {
     pub(crate) metrics: MetricsArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) rpc: RpcArgs,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
     #[command(flatten)]
@@ -225,9 +232,11 @@ impl TryFrom<L1Args> for L1Config {
             }
         }
         let network = args.network.as_ref().ok_or(ConfigError::NoNetwork)?;
+        let namespaces = Namespaces::only(["eth", "net", "web3"]);
         let chain = ChainConfig {
             genesis: public_or_file(network)?,
-            http: args.http.resolve(HTTP_PORT),
+            http: args.http.resolve(HTTP_PORT, &namespaces),
+            rpc: args.rpc.resolve(WS_PORT, &namespaces, &args.data, false)?,
             mempool_size: args.mempool.size,
         };
         let engine = args.engine.resolve();
@@ -261,7 +270,8 @@ impl TryFrom<L1Args> for L1DevConfig {
         Ok(Self {
             chain: ChainConfig {
                 genesis,
-                http: args.http.resolve(HTTP_PORT),
+                http: args.http.resolve(HTTP_PORT, &Namespaces::All),
+                rpc: args.rpc.resolve(WS_PORT, &Namespaces::All, &args.data, true)?,
                 mempool_size: args.mempool.size,
             },
             data: args.data.resolve(true)?,

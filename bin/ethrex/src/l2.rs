@@ -8,7 +8,7 @@ use alloy_primitives::{Address, address};
 use ethrex_deploy::{DeployConfig, dev, embedded_l1_genesis, embedded_l2_genesis};
 use ethrex_l1::{Contracts, Policy, SigningKey};
 use ethrex_node::config::{
-    ChainConfig, CommitterConfig, DEV_L1_LISTEN, DevConfig, HttpConfig, ProofConfig, RollupConfig,
+    ChainConfig, CommitterConfig, DEV_L1_LISTEN, DevConfig, ProofConfig, RollupConfig,
     RollupSettings, Secret, SequencerSettings, WatcherConfig,
 };
 
@@ -18,10 +18,13 @@ use crate::{
     cli::{key, read_genesis},
     deploy::program_commit_hash,
     error::ConfigError,
+    rpc::namespaces,
 };
 
 /// Default port of an L2's JSON-RPC server.
 pub(crate) const HTTP_PORT: u16 = 1729;
+/// Default port of its WebSocket server.
+pub(crate) const WS_PORT: u16 = 1730;
 /// Receives the priority fees of a development rollup.
 const DEV_COINBASE: Address = address!("0007a881CD95B1484fca47615B64803dad620C8d");
 /// The most gas one transaction may have (EIP-7825), and so a message from L1.
@@ -150,7 +153,8 @@ impl L2Args {
         Ok(DevConfig {
             l1: ChainConfig {
                 genesis: embedded_l1_genesis(),
-                http: HttpConfig { listen: l1, cors: self.http.cors() },
+                http: self.http.of_dev_l1(l1),
+                rpc: self.rpc.of_dev_l1(),
                 mempool_size: self.mempool.size,
             },
             deploy: DeployConfig {
@@ -169,9 +173,11 @@ impl L2Args {
             Some(path) => read_genesis("--network", path)?,
             None => embedded_l2_genesis(),
         };
+        let namespaces = namespaces(self.dev, "ethrex");
         let chain = ChainConfig {
             genesis,
-            http: self.http.resolve(HTTP_PORT),
+            http: self.http.resolve(HTTP_PORT, &namespaces),
+            rpc: self.rpc.resolve(WS_PORT, &namespaces, &self.data, self.dev)?,
             mempool_size: self.mempool.size,
         };
         let committer = self.committer(preset)?;

@@ -9,6 +9,7 @@ mod l2;
 mod native;
 mod prover;
 mod removedb;
+mod rpc;
 
 use std::{
     future::Future,

@@ -13,7 +13,7 @@ use ethrex_deploy::{
 };
 use ethrex_l1::{Client, Policy, SigningKey};
 use ethrex_node::config::{
-    ChainConfig, DEV_L1_LISTEN, Da, HttpConfig, NativeConfig, NativeDevConfig, NativeSequencing,
+    ChainConfig, DEV_L1_LISTEN, Da, NativeConfig, NativeDevConfig, NativeSequencing,
     NativeSettings, Secret, WatcherConfig,
 };
 use ethrex_types::Genesis;
@@ -24,6 +24,7 @@ use crate::{
     cli::{account, key, read_genesis, secret},
     error::ConfigError,
     l2::{L2Args, Preset, distinct, missing},
+    rpc::namespaces,
 };
 
 /// Chain id of the rollup that `--dev` makes, and of a deployment that names none.
@@ -295,7 +296,8 @@ impl L2Args {
         Ok(NativeDevConfig {
             l1: ChainConfig {
                 genesis: l1_genesis,
-                http: HttpConfig { listen: l1, cors: self.http.cors() },
+                http: self.http.of_dev_l1(l1),
+                rpc: self.rpc.of_dev_l1(),
                 mempool_size: self.mempool.size,
             },
             deploy: NativeDeployConfig::dev(l2_genesis, mode, deployer.address()),
@@ -330,11 +332,13 @@ impl L2Args {
                 settles: !args.no_settle,
             })
         };
+        let namespaces = namespaces(self.dev, "nr");
         let settle_every = args.advance_interval.unwrap_or(preset.advance);
         Ok(NativeSettings {
             chain: ChainConfig {
                 genesis,
-                http: self.http.resolve(crate::l2::HTTP_PORT),
+                http: self.http.resolve(crate::l2::HTTP_PORT, &namespaces),
+                rpc: self.rpc.resolve(crate::l2::WS_PORT, &namespaces, &self.data, self.dev)?,
                 mempool_size: self.mempool.size,
             },
             data: self.data.resolve(self.dev)?,

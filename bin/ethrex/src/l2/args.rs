@@ -15,12 +15,13 @@ use ethrex_node::config::Secret;
 use url::Url;
 
 use crate::{
-    cli::{DataArgs, HttpArgs, MempoolArgs, MetricsArgs, account, endpoint, secret},
+    cli::{DataArgs, MempoolArgs, MetricsArgs, account, endpoint, secret},
     deploy::DeployArgs,
     error::ConfigError,
     native::NativeArgs,
     prover::{COORDINATOR_PORT, ProverArgs},
     removedb::RemoveDbArgs,
+    rpc::{HttpArgs, RpcArgs},
 };
 
 #[derive(Debug, Args)]
@@ -66,6 +67,8 @@ pub(crate) struct L2Args {
     pub(crate) metrics: MetricsArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) rpc: RpcArgs,
     #[command(flatten)]
     pub(crate) dev_options: DevArgs,
     #[command(flatten)]

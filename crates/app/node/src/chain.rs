@@ -1,9 +1,9 @@
 //! One chain of ours: database, rules, pool and JSON-RPC server.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use ethrex_chain::{Chain, ChainError};
-use ethrex_rpc::{ApiConfig, Context, Running, Server, ServerConfig};
+use ethrex_rpc::Context;
 use ethrex_stf::{Rules, check_start};
 use ethrex_storage::Storage;
 use ethrex_txpool::{Pool, PoolConfig};
@@ -11,8 +11,8 @@ use ethrex_types::ChainSpec;
 use eyre::{Context as _, Result, eyre};
 
 use crate::{
-    config::{ChainConfig, Cors, HttpConfig},
-    tasks::Tasks,
+    config::{ChainConfig, RpcLimits},
+    serve::api_config,
 };
 
 /// A chain and its pool, open.
@@ -67,31 +67,10 @@ impl OpenChain {
     }
 
     /// What the RPC methods work with.
-    pub(crate) fn rpc_context(&self) -> Context {
+    pub(crate) fn rpc_context(&self, limits: &RpcLimits) -> Context {
         let version = format!("ethrex/v{}/{}", env!("CARGO_PKG_VERSION"), std::env::consts::OS);
-        Context::new(self.chain.clone(), self.pool.clone(), ApiConfig::standard(version))
+        Context::new(self.chain.clone(), self.pool.clone(), api_config(version, limits))
     }
-}
-
-/// Starts a server and watches over it as a task. Returns where it listens.
-pub(crate) async fn serve(
-    tasks: &mut Tasks,
-    name: &'static str,
-    server: Server,
-) -> Result<SocketAddr> {
-    let running: Running = server.start(tasks.stop_token().child_token()).await?;
-    let address = running.address();
-    tasks.spawn(name, |_| running.stopped());
-    Ok(address)
-}
-
-pub(crate) fn server_config(http: &HttpConfig) -> ServerConfig {
-    let cors = match &http.cors {
-        Cors::Nobody => Vec::new(),
-        Cors::Anybody => vec!["*".to_owned()],
-        Cors::Origins(origins) => origins.clone(),
-    };
-    ServerConfig { cors, ..ServerConfig::on(http.listen) }
 }
 
 /// A folder that is made if it is not there.

@@ -18,6 +18,7 @@ use ethrex_deploy::{
 };
 use ethrex_l1::{Contracts, Policy, SigningKey};
 pub use ethrex_prover::Secret;
+pub use ethrex_rpc::{Namespaces, config as rpc_limits};
 pub use ethrex_settle::Da;
 use ethrex_types::Genesis;
 use url::Url;
@@ -76,6 +77,12 @@ impl<'a> Layout<'a> {
         self.root.join("jwt.hex")
     }
 
+    /// The Unix socket of JSON-RPC.
+    #[must_use]
+    pub fn ipc(&self) -> PathBuf {
+        self.root.join("ethrex.ipc")
+    }
+
     /// Where blocks that fail their own check are written to.
     #[must_use]
     pub fn reproducers(&self) -> PathBuf {
@@ -87,10 +94,17 @@ impl<'a> Layout<'a> {
     pub fn entries(&self) -> Vec<PathBuf> {
         let store = self.store();
         let beside = ["sqlite-wal", "sqlite-shm", "sqlite-journal"];
-        [self.chain(), self.dev_l1(), self.l2_genesis(), self.reproducers(), store.clone()]
-            .into_iter()
-            .chain(beside.map(|extension| store.with_extension(extension)))
-            .collect()
+        [
+            self.chain(),
+            self.dev_l1(),
+            self.l2_genesis(),
+            self.reproducers(),
+            self.ipc(),
+            store.clone(),
+        ]
+        .into_iter()
+        .chain(beside.map(|extension| store.with_extension(extension)))
+        .collect()
     }
 }
 
@@ -105,13 +119,55 @@ pub enum Cors {
     Origins(Vec<String>),
 }
 
-/// A JSON-RPC server.
+/// A JSON-RPC server over HTTP or WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
     /// Where it listens. Port 0 is a free one.
     pub listen: SocketAddr,
     /// Which web pages may call it.
     pub cors: Cors,
+    /// Which methods it offers.
+    pub namespaces: Namespaces,
+}
+
+/// JSON-RPC beside HTTP, and what all of it may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RpcConfig {
+    /// Its WebSocket server, where there is one.
+    pub websocket: Option<HttpConfig>,
+    /// Its Unix socket, where there is one. It offers every namespace, to the user who runs the node.
+    pub ipc: Option<PathBuf>,
+    /// What one caller may use.
+    pub limits: RpcLimits,
+}
+
+impl RpcConfig {
+    /// HTTP alone.
+    #[must_use]
+    pub const fn http_only(limits: RpcLimits) -> Self {
+        Self { websocket: None, ipc: None, limits }
+    }
+}
+
+/// What one caller of JSON-RPC may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RpcLimits {
+    /// Gas of one simulated call at most.
+    pub call_gas_cap: u64,
+    /// Time of one simulated call at most; `None` = as long as its gas lasts.
+    pub evm_timeout: Option<Duration>,
+    /// Bytes of a request at most.
+    pub max_request_bytes: u32,
+    /// Bytes of a response at most.
+    pub max_response_bytes: u32,
+    /// Calls in one batch at most.
+    pub max_batch: u32,
+    /// Open connections of each server at most.
+    pub max_connections: u32,
+    /// Logs in one answer at most.
+    pub max_logs: usize,
+    /// Blocks that one search for logs may span.
+    pub max_log_blocks: u64,
 }
 
 /// What a chain of ours needs, whoever decides its blocks.
@@ -121,6 +177,8 @@ pub struct ChainConfig {
     pub genesis: Genesis,
     /// Its JSON-RPC server.
     pub http: HttpConfig,
+    /// JSON-RPC beside that.
+    pub rpc: RpcConfig,
     /// Transactions in the pool at most.
     pub mempool_size: usize,
 }

@@ -5,19 +5,21 @@ use std::{
 };
 
 use alloy_primitives::Address;
+use axum::Router;
 use ethrex_chain::{Chain, Importer, Payloads};
 use ethrex_execute::{ExecuteConfig, WithExecute};
-use ethrex_rpc::{Engine, EngineConfig, JwtSecret, Server, ServerConfig, beacon, modules};
+use ethrex_rpc::{Engine, EngineConfig, JwtSecret, Server, ServerConfig, beacon, control, modules};
 use ethrex_stf::{Ethereum, Rules, check_genesis};
 use ethrex_types::ChainSpec;
 use eyre::{Context as _, Result};
 
 use crate::{
-    chain::{At, Open, OpenChain, serve, server_config},
+    chain::{At, Open, OpenChain},
     config::{BuilderConfig, ChainConfig, DEV_L1_BLOCK_TIME, L1Config, L1DevConfig},
     data::{Data, at},
     dev::{self, DevTimer},
     info::{self, Info},
+    serve::{serve, serve_chain},
     tasks::Tasks,
     telemetry,
 };
@@ -53,11 +55,11 @@ async fn start(
         rules(spec)
     };
     let open = OpenChain::open(config, at, rules, open, |limits| limits)?;
-    let context = open.rpc_context();
-    let server = Server::new(server_config(&config.http))
-        .add(modules(&context))?
-        .route(beacon::routes(&context));
-    let address = serve(tasks, "L1 JSON-RPC", server).await?;
+    let context = open.rpc_context(&config.rpc.limits);
+    let mut methods = modules(&context);
+    methods.merge(control(&context))?;
+    let routes = beacon::routes(&context);
+    let address = serve_chain(tasks, "L1 JSON-RPC", config, methods, routes).await?;
     let timer = DevTimer {
         interval: block_time.unwrap_or(DEV_L1_BLOCK_TIME),
         steady: block_time.is_some(),
@@ -96,15 +98,15 @@ pub async fn run_l1(config: L1Config, shutdown: impl Future<Output = ()>) -> Res
         .wrap_err("check --authrpc.jwtsecret")?;
     let open = opener(config.precompute_witnesses);
     let open = OpenChain::open(&config.chain, at(path.as_deref()), rules, open, |limits| limits)?;
-    let context = open.rpc_context();
+    let context = open.rpc_context(&config.chain.rpc.limits);
 
     let engine = engine(&open, &config.builder, &mut tasks)?;
     let server = Server::new(ServerConfig::engine(config.engine.listen))
         .add(engine.methods(&context))?
         .authenticated(secret);
     let authrpc = serve(&mut tasks, "Engine API", server).await?;
-    let server = Server::new(server_config(&config.chain.http)).add(modules(&context))?;
-    let http = serve(&mut tasks, "L1 JSON-RPC", server).await?;
+    let (name, methods) = ("L1 JSON-RPC", modules(&context));
+    let http = serve_chain(&mut tasks, name, &config.chain, methods, Router::new()).await?;
 
     let head = open.chain.head();
     tracing::info!(%http, %authrpc, head = head.number, hash = %head.hash(), "waiting for a consensus client");

@@ -16,7 +16,8 @@ mod offline;
 mod prover;
 mod removedb;
 mod rollup;
-pub mod tasks;
+pub mod serve;
+mod tasks;
 mod telemetry;
 
 pub use export::{ExportConfig, run_export};

@@ -14,6 +14,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, U256};
+use axum::Router;
 use ethrex_chain::Chain;
 use ethrex_deploy::native::{NativeMode, deploy_native};
 use ethrex_execute::{Anchored, Execute, ExecuteConfig, level_of, stream};
@@ -21,7 +22,7 @@ use ethrex_l1::{
     Beacon, BlobSource, Client, EventConfig, EventWatcher, HeadConfig, L1Error, Reaction, Sender,
     SenderConfig, SigningKey, watch_head,
 };
-use ethrex_rpc::{Server, modules};
+use ethrex_rpc::modules;
 use ethrex_settle::{
     Blocks, Challenger, ClaimPolicy, Contract, Deployment, Driver, DriverParts, Outbox, Poster,
     Posting, Proposer, Prover, Reader, Rescuer, SequencerConfig, Settler, ToPost, View,
@@ -36,11 +37,12 @@ use tokio::sync::{mpsc, watch};
 use url::Url;
 
 use crate::{
-    chain::{OpenChain, serve, server_config},
+    chain::OpenChain,
     config::{NativeConfig, NativeDevConfig, NativeSequencing, NativeSettings},
     data::{Data, at},
     info::{self, Info, NativeInfo},
     l1::start_dev_l1,
+    serve::serve_chain,
     tasks::Tasks,
     telemetry,
 };
@@ -238,16 +240,16 @@ impl OpenNative {
         contract: Address,
         tasks: &mut Tasks,
     ) -> Result<SocketAddr> {
-        let context = self.open.rpc_context();
+        let context = self.open.rpc_context(&settings.chain.rpc.limits);
         let native = rpc::module(rpc::Rollup {
             context: context.clone(),
             contract,
             outbox: Outbox::new(self.open.chain.clone(), self.store.clone()),
             following: Arc::clone(&self.following),
         });
-        let server =
-            Server::new(server_config(&settings.chain.http)).add(modules(&context))?.add(native)?;
-        serve(tasks, "L2 JSON-RPC", server).await
+        let mut methods = modules(&context);
+        methods.merge(native)?;
+        serve_chain(tasks, "L2 JSON-RPC", &settings.chain, methods, Router::new()).await
     }
 
     fn senders(&self, client: &Client, settings: &NativeSettings) -> Senders {

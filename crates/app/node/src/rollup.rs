@@ -5,6 +5,7 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::Router;
 use ethrex_batcher::{Batcher, BatcherConfig, BatcherParts, CanonicalBlocks};
 use ethrex_chain::Chain;
 use ethrex_deploy::deploy;
@@ -13,7 +14,7 @@ use ethrex_l1::{
     SigningKey, Update,
 };
 use ethrex_protocol::{blob, contracts::CommonBridge::PrivilegedTxSent, fee::FeeConfig};
-use ethrex_rpc::{Server, modules};
+use ethrex_rpc::modules;
 use ethrex_rules::Rollup;
 use ethrex_sequencer::{CheckOutcome, Checker, Inbox, Sequencer, SequencerConfig, resume};
 use ethrex_stf::check_genesis;
@@ -23,13 +24,14 @@ use eyre::{Result, ensure};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    chain::{OpenChain, serve, server_config},
+    chain::OpenChain,
     config::{DevConfig, RollupConfig, RollupSettings},
     data::{Data, at},
     info::{self, Info, RollupInfo},
     l1::start_dev_l1,
     link::{Checked, Link},
     prover::{self, Proving},
+    serve::serve_chain,
     tasks::Tasks,
     telemetry,
 };
@@ -152,11 +154,10 @@ impl OpenRollup {
 
     /// Starts the L2's JSON-RPC server.
     async fn serve(&self, settings: &RollupSettings, tasks: &mut Tasks) -> Result<SocketAddr> {
-        let context = self.open.rpc_context();
-        let server = Server::new(server_config(&settings.chain.http))
-            .add(modules(&context))?
-            .add(ethrex_rpc_ext::module(&context, &self.store))?;
-        serve(tasks, "L2 JSON-RPC", server).await
+        let context = self.open.rpc_context(&settings.chain.rpc.limits);
+        let mut methods = modules(&context);
+        methods.merge(ethrex_rpc_ext::module(&context, &self.store))?;
+        serve_chain(tasks, "L2 JSON-RPC", &settings.chain, methods, Router::new()).await
     }
 
     /// The one sender of a key, and its loop.

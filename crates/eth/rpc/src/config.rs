@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use crate::Namespaces;
+
 /// Bytes of a request at most: a transaction with six blobs, in hex, fits twice.
 pub const MAX_REQUEST_BYTES: u32 = 5 * 1024 * 1024;
 /// Bytes of a response at most: execution witnesses are the largest.
@@ -10,6 +12,9 @@ pub const MAX_RESPONSE_BYTES: u32 = 100 * 1024 * 1024;
 pub const MAX_ENGINE_REQUEST_BYTES: u32 = 64 * 1024 * 1024;
 /// Bytes of a response of the Engine API at most: 128 blobs with all their cells and proofs, or as many bodies as one call gives, fit.
 pub const MAX_ENGINE_RESPONSE_BYTES: u32 = 192 * 1024 * 1024;
+/// Bytes of large answers that one transport holds at most until their callers have read them. What goes beyond is refused, so that
+/// slow readers cannot fill the memory between them.
+pub const MAX_HELD_BYTES: usize = 1024 * 1024 * 1024;
 /// Calls in one batch at most.
 pub const MAX_BATCH: u32 = 1_000;
 /// Open connections at most; more wait in the backlog of the socket.
@@ -21,8 +26,12 @@ pub const MAX_WORKERS: usize = 16;
 
 /// Gas of one simulated call at most.
 pub const CALL_GAS_CAP: u64 = 50_000_000;
-/// Blocks that one `eth_getLogs` may span.
-pub const MAX_LOG_BLOCKS: u64 = 10_000;
+/// Time of one simulated call at most.
+pub const EVM_TIMEOUT: Duration = Duration::from_secs(5);
+/// Blocks that one `eth_getLogs` may span. What it costs follows from the logs it finds.
+pub const MAX_LOG_BLOCKS: u64 = 100_000;
+/// Blocks that a filter or a subscription catches up with at most; of more, the oldest are left out.
+pub const MAX_CATCH_UP: u64 = 10_000;
 /// Logs that one `eth_getLogs` may return.
 pub const MAX_LOGS: usize = 20_000;
 /// Bytes of data that the logs of one `eth_getLogs` may have together; in JSON they are twice as many.
@@ -69,13 +78,32 @@ pub const MAX_TRACE_FILTER_BLOCKS: u64 = 100;
 /// Calls that one `trace_callMany` may make.
 pub const MAX_TRACE_CALLS: usize = 256;
 
+/// What one transport of a server lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// Namespaces that are offered.
+    pub namespaces: Namespaces,
+    /// Origins a browser may call from; `*` allows all.
+    pub origins: Vec<String>,
+}
+
+impl Gate {
+    /// Every namespace, and no browser of another origin.
+    #[must_use]
+    pub const fn open() -> Self {
+        Self { namespaces: Namespaces::All, origins: Vec::new() }
+    }
+}
+
 /// How the server listens and what it lets in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConfig {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Origins a browser may call from; `*` allows all, none sends no CORS header.
-    pub cors: Vec<String>,
+    /// What is answered to `POST /`; `None`: nothing.
+    pub http: Option<Gate>,
+    /// What is answered over WebSocket; `None`: nothing.
+    pub websocket: Option<Gate>,
     /// Bytes of a request at most.
     pub max_request_bytes: u32,
     /// Bytes of a response at most.
@@ -89,12 +117,13 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// Listens on this address with the limits above, and answers no browser of another origin.
+    /// Answers HTTP on this address with the limits above.
     #[must_use]
     pub const fn on(listen: SocketAddr) -> Self {
         Self {
             listen,
-            cors: Vec::new(),
+            http: Some(Gate::open()),
+            websocket: None,
             max_request_bytes: MAX_REQUEST_BYTES,
             max_response_bytes: MAX_RESPONSE_BYTES,
             max_batch: MAX_BATCH,
@@ -127,6 +156,8 @@ pub struct ApiConfig {
     pub client_version: String,
     /// Gas of one simulated call at most.
     pub call_gas_cap: u64,
+    /// Time of one simulated call at most; `None` = as long as its gas lasts.
+    pub evm_timeout: Option<Duration>,
     /// Blocks that one `eth_getLogs` may span.
     pub max_log_blocks: u64,
     /// Logs that one `eth_getLogs` may return.
@@ -183,6 +214,7 @@ impl ApiConfig {
         Self {
             client_version,
             call_gas_cap: CALL_GAS_CAP,
+            evm_timeout: Some(EVM_TIMEOUT),
             max_log_blocks: MAX_LOG_BLOCKS,
             max_logs: MAX_LOGS,
             max_log_bytes: MAX_LOG_BYTES,

@@ -7,7 +7,7 @@ use ethrex_txpool::Pool;
 use jsonrpsee::Methods;
 
 use crate::{
-    ApiConfig, Workers, config::MAX_WORKERS, debug, eth, eth::filters::Filters,
+    ApiConfig, Workers, admin, config::MAX_WORKERS, debug, eth, eth::filters::Filters,
     eth::gas_price::TipCache, net, trace, txpool, web3,
 };
 
@@ -81,7 +81,7 @@ impl Context {
     }
 }
 
-/// The namespaces `eth`, `net`, `web3`, `txpool`, `debug` and `trace`.
+/// The namespaces `eth`, `net`, `web3`, `txpool`, `debug`, `trace` and `admin`.
 ///
 /// # Panics
 /// Never: their names are distinct.
@@ -95,6 +95,7 @@ pub fn modules(context: &Context) -> Methods {
         txpool::module(context),
         debug::module(context),
         trace::module(context),
+        admin::module(context),
     ] {
         methods.merge(module).expect("the names of two namespaces differ");
     }

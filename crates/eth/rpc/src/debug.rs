@@ -17,6 +17,7 @@ pub(crate) fn module(context: &Context) -> RpcModule<Context> {
     let workers = context.workers();
     register(&mut module, workers, "debug_getRawBlock", raw_block);
     register(&mut module, workers, "debug_getRawHeader", raw_header);
+    register(&mut module, workers, "debug_getRawBlockAccessList", raw_access_list);
     register(&mut module, workers, "debug_getRawReceipts", raw_receipts);
     register(&mut module, workers, "debug_getRawTransaction", raw_transaction);
     register(&mut module, workers, "debug_executionWitness", execution_witness);
@@ -39,6 +40,12 @@ fn raw_block(context: &Context, args: &mut Args) -> Result<Bytes, RpcError> {
 fn raw_header(context: &Context, args: &mut Args) -> Result<Bytes, RpcError> {
     let block = context.existing_block(args.required()?)?;
     Ok(alloy_rlp::encode(block.sealed().header()).into())
+}
+
+fn raw_access_list(context: &Context, args: &mut Args) -> Result<Bytes, RpcError> {
+    let block = context.existing_block(args.required()?)?;
+    let list = context.access_list(&block)?.ok_or(RpcError::NoAccessList)?;
+    Ok(alloy_rlp::encode(list).into())
 }
 
 fn raw_receipts(context: &Context, args: &mut Args) -> Result<Vec<Bytes>, RpcError> {

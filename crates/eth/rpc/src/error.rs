@@ -9,6 +9,10 @@ use ethrex_txpool::{AddError, Refused};
 use ethrex_types::StateError;
 use jsonrpsee::types::ErrorObjectOwned;
 
+mod simulation;
+
+pub use simulation::SimulationRefused;
+
 /// Why a call is answered with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum RpcError {
@@ -52,6 +56,12 @@ pub enum RpcError {
     /// A call halted.
     #[error("{0}")]
     Halted(String),
+    /// A simulation was refused, or a call in it.
+    #[error(transparent)]
+    Simulation(Box<SimulationRefused>),
+    /// A call takes longer than it may.
+    #[error("execution aborted (timeout = {0:?})")]
+    TimedOut(Duration),
     /// The pool refused a transaction.
     #[error(transparent)]
     Refused(Box<Refused>),
@@ -84,6 +94,12 @@ pub enum RpcError {
     /// The witness of the block is not kept, and cannot be made again.
     #[error("witness of block {0} is not available")]
     NoWitness(B256),
+    /// What is asked for was kept, and is not any more.
+    #[error("pruned history unavailable")]
+    Pruned,
+    /// The block is older than access lists.
+    #[error("block has no access list")]
+    NoAccessList,
     /// The history asked for begins above the head.
     #[error("request beyond head block: requested {requested}, head {head}")]
     BeyondHead {
@@ -98,6 +114,9 @@ pub enum RpcError {
     /// The filter is not installed (any more).
     #[error("filter not found")]
     FilterNotFound,
+    /// Nothing of this name can be subscribed to.
+    #[error("no {0:?} subscription in eth namespace")]
+    NoSubscription(String),
     /// Too many filters are installed.
     #[error("too many filters, maximum {0}")]
     TooManyFilters(usize),
@@ -331,6 +350,10 @@ pub enum CallRefused {
 mod code {
     pub(super) const SERVER: i32 = -32_000;
     pub(super) const LIMIT: i32 = -32_005;
+    /// EIP-4444.
+    pub(super) const PRUNED: i32 = 4444;
+    pub(super) const NOT_FOUND: i32 = -32_001;
+    pub(super) const METHOD_NOT_FOUND: i32 = -32_601;
     pub(super) const INVALID_PARAMS: i32 = -32_602;
     pub(super) const INTERNAL: i32 = -32_603;
     pub(super) const NO_METHOD: i32 = -32_601;
@@ -353,8 +376,9 @@ impl RpcError {
 
     /// The code of the error (JSON-RPC, execution-apis, geth).
     #[must_use]
-    pub const fn code(&self) -> i32 {
+    pub fn code(&self) -> i32 {
         match self {
+            Self::Simulation(refused) => refused.code(),
             Self::MissingArgument(_)
             | Self::TooManyArguments(_)
             | Self::NoArray
@@ -381,6 +405,9 @@ impl RpcError {
             Self::TooLargeRequest { .. } => code::TOO_LARGE_REQUEST,
             Self::UnsupportedFork => code::UNSUPPORTED_FORK,
             Self::TooDeepReorg { .. } => code::TOO_DEEP_REORG,
+            Self::NoSubscription(_) => code::METHOD_NOT_FOUND,
+            Self::Pruned => code::PRUNED,
+            Self::NoAccessList => code::NOT_FOUND,
             Self::Fault(_) => code::INTERNAL,
             _ => code::SERVER,
         }
@@ -409,6 +436,12 @@ impl From<RpcError> for ErrorObjectOwned {
 impl From<CallRefused> for RpcError {
     fn from(refused: CallRefused) -> Self {
         Self::Call(Box::new(refused))
+    }
+}
+
+impl From<SimulationRefused> for RpcError {
+    fn from(refused: SimulationRefused) -> Self {
+        Self::Simulation(Box::new(refused))
     }
 }
 

@@ -8,16 +8,21 @@ use crate::{Args, Context, RpcError, register};
 mod access_list;
 mod account;
 mod block;
+mod block_access_list;
 pub(crate) mod call;
+mod capabilities;
 mod estimate;
 mod fee_history;
 pub(crate) mod filters;
+mod fork_config;
 pub(crate) mod gas_price;
 mod logs;
 mod overrides;
 pub(crate) mod receipt;
 pub(crate) mod revert;
 mod send;
+mod simulate;
+mod subscribe;
 pub(crate) mod transaction;
 
 pub(crate) fn module(context: &Context) -> RpcModule<Context> {
@@ -33,6 +38,8 @@ pub(crate) fn module(context: &Context) -> RpcModule<Context> {
         "eth_blockNumber" => block_number,
         "eth_syncing" => syncing,
         "eth_accounts" => accounts,
+        "eth_capabilities" => capabilities::capabilities,
+        "eth_config" => fork_config::config,
         "eth_gasPrice" => gas_price::gas_price,
         "eth_maxPriorityFeePerGas" => gas_price::max_priority_fee_per_gas,
         "eth_blobBaseFee" => gas_price::blob_base_fee,
@@ -61,6 +68,7 @@ pub(crate) fn module(context: &Context) -> RpcModule<Context> {
         "eth_getRawTransactionByBlockHashAndIndex" => transaction::get_raw_by_index,
         "eth_getRawTransactionByBlockNumberAndIndex" => transaction::get_raw_by_index,
         "eth_getTransactionReceipt" => receipt::get_receipt,
+        "eth_getBlockAccessList" => block_access_list::get_block_access_list,
         "eth_getBlockReceipts" => receipt::get_block_receipts,
         "eth_getLogs" => logs::get_logs,
         "eth_newFilter" => filters::new_log_filter,
@@ -71,10 +79,12 @@ pub(crate) fn module(context: &Context) -> RpcModule<Context> {
         "eth_uninstallFilter" => filters::uninstall,
         "eth_call" => call::call,
         "eth_estimateGas" => estimate::estimate_gas,
+        "eth_simulateV1" => simulate::simulate,
         "eth_createAccessList" => access_list::create_access_list,
         "eth_sendRawTransaction" => send::send_raw_transaction,
     }
     send::register_sync(&mut module, context);
+    subscribe::register(&mut module);
     module
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod answer;
 mod args;
 pub mod beacon;
@@ -7,24 +8,36 @@ mod block_id;
 mod changed;
 pub mod config;
 mod context;
+mod control;
+mod deadline;
 mod debug;
+mod dispatch;
 mod engine;
 mod error;
 mod eth;
+mod frames;
+mod ipc;
 mod listener;
 mod metrics;
+mod namespaces;
 mod net;
 mod rerun;
 mod server;
+mod session;
 mod trace;
 mod txpool;
 mod web3;
+mod websocket;
 mod work;
 
 pub use args::Args;
-pub use config::{ApiConfig, ServerConfig, TraceConfig};
+pub use config::{ApiConfig, Gate, ServerConfig, TraceConfig};
 pub use context::{Context, modules};
+pub use control::control;
 pub use engine::{Engine, EngineConfig, ExecutionPayload, JwtSecret, SecretError};
-pub use error::{CallRefused, Fault, RpcError};
+pub use error::{CallRefused, Fault, RpcError, SimulationRefused};
+pub use ipc::{Ipc, IpcConfig};
+pub use jsonrpsee::Methods;
+pub use namespaces::Namespaces;
 pub use server::{Running, Server, ServerError};
 pub use work::{Workers, register};

@@ -1,32 +1,138 @@
 //! A TCP listener that holds a bounded number of connections, and none for ever.
+//!
+//! Whoever comes when all places are taken gets that of a connection on which nothing is being worked: first of one that
+//! has never asked for anything, then of the one that has been still for longest. So idle connections, however many, keep
+//! nobody out.
 
 use std::{
+    collections::HashMap,
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
-use axum::serve::Listener;
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep},
 };
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Accepts only while there is room; whoever comes later waits in the socket's backlog.
+/// Accepts only while there is room or can be made; whoever comes later waits in the socket's backlog.
 pub(crate) struct Bounded {
     listener: TcpListener,
     room: Arc<Semaphore>,
+    places: Arc<Places>,
     idle: Duration,
+}
+
+/// The open connections.
+#[derive(Debug)]
+struct Places {
+    began: Instant,
+    next: AtomicU64,
+    taken: Mutex<HashMap<u64, Arc<Place>>>,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// When something last moved, in milliseconds since the listener began.
+    moved: AtomicU64,
+    /// Requests that are worked on.
+    busy: AtomicUsize,
+    /// Whether it has ever asked for anything.
+    served: AtomicBool,
+    /// Cancelled to close it.
+    give_up: CancellationToken,
 }
 
 impl Bounded {
     pub(crate) fn new(listener: TcpListener, limit: u32, idle: Duration) -> Self {
-        Self { listener, room: Arc::new(Semaphore::new(limit as usize)), idle }
+        let places =
+            Places { began: Instant::now(), next: AtomicU64::new(0), taken: Mutex::default() };
+        let room = Arc::new(Semaphore::new(limit as usize));
+        Self { listener, room, places: Arc::new(places), idle }
+    }
+
+    /// Room for one more connection, at the cost of another one if need be.
+    async fn make_room(&self) -> OwnedSemaphorePermit {
+        let room = Arc::clone(&self.room);
+        if room.available_permits() == 0 {
+            self.places.give_one_up();
+        }
+        room.acquire_owned().await.expect("the semaphore is never closed")
+    }
+}
+
+impl Places {
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn take(&self) -> (u64, Arc<Place>) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let place = Arc::new(Place {
+            moved: AtomicU64::new(self.now()),
+            busy: AtomicUsize::new(0),
+            served: AtomicBool::new(false),
+            give_up: CancellationToken::new(),
+        });
+        self.taken.lock().insert(id, Arc::clone(&place));
+        (id, place)
+    }
+
+    /// Closes the connection that is missed least; none where all are worked for.
+    fn give_one_up(&self) {
+        let taken = self.taken.lock();
+        let idle = taken.values().filter(|place| place.busy.load(Ordering::Relaxed) == 0);
+        let least = idle.min_by_key(|place| {
+            (place.served.load(Ordering::Relaxed), place.moved.load(Ordering::Relaxed))
+        });
+        if let Some(place) = least {
+            place.give_up.cancel();
+        }
+    }
+}
+
+impl Place {
+    /// Keeps the connection from being given up until the guard is dropped.
+    pub(crate) fn work(self: &Arc<Self>) -> Working {
+        self.served.store(true, Ordering::Relaxed);
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Working(Arc::clone(self))
+    }
+}
+
+/// A request is worked on.
+#[derive(Debug)]
+pub(crate) struct Working(Arc<Place>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Hands the place of a connection to those who answer on it.
+#[derive(Debug, Clone)]
+pub(crate) struct At(pub(crate) Arc<Place>);
+
+impl Connected<IncomingStream<'_, Bounded>> for At {
+    fn connect_info(stream: IncomingStream<'_, Bounded>) -> Self {
+        Self(Arc::clone(&stream.io().place))
     }
 }
 
@@ -35,14 +141,23 @@ impl Listener for Bounded {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let room = Arc::clone(&self.room);
-        let permit = room.acquire_owned().await.expect("the semaphore is never closed");
         let (stream, address) = Listener::accept(&mut self.listener).await;
+        let permit = self.make_room().await;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "set TCP_NODELAY");
         }
-        let (idle, deadline) = (self.idle, Box::pin(sleep(self.idle)));
-        (Connection { stream, idle, deadline, _permit: permit }, address)
+        let (id, place) = self.places.take();
+        let connection = Connection {
+            stream,
+            idle: self.idle,
+            deadline: Box::pin(sleep(self.idle)),
+            given_up: Box::pin(place.give_up.clone().cancelled_owned()),
+            places: Arc::clone(&self.places),
+            id,
+            place,
+            _permit: permit,
+        };
+        (connection, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -55,12 +170,32 @@ pub(crate) struct Connection {
     stream: TcpStream,
     idle: Duration,
     deadline: Pin<Box<Sleep>>,
+    given_up: Pin<Box<WaitForCancellationFutureOwned>>,
+    places: Arc<Places>,
+    id: u64,
+    place: Arc<Place>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     fn moved(&mut self) {
+        self.place.moved.store(self.places.now(), Ordering::Relaxed);
         self.deadline.as_mut().reset(Instant::now() + self.idle);
+    }
+
+    /// Whether the connection is to be closed: it has been still for too long, or its place goes to another.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.deadline.as_mut().poll(cx).is_ready() || self.given_up.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.places.taken.lock().remove(&self.id);
     }
 }
 
@@ -72,10 +207,7 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
-            Poll::Pending => match this.deadline.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-                Poll::Pending => Poll::Pending,
-            },
+            Poll::Pending => this.poll_over(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
             ready => {
                 this.moved();
                 ready
@@ -90,8 +222,14 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.moved();
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let this = &mut *self;
+        match Pin::new(&mut this.stream).poll_write(cx, buf) {
+            Poll::Pending => this.poll_over(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            ready => {
+                this.moved();
+                ready
+            }
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -107,8 +245,14 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.moved();
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let this = &mut *self;
+        match Pin::new(&mut this.stream).poll_write_vectored(cx, bufs) {
+            Poll::Pending => this.poll_over(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            ready => {
+                this.moved();
+                ready
+            }
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,27 +1,30 @@
-//! The HTTP server: JSON-RPC at `POST /`, plain routes beside it.
+//! The server of one port: JSON-RPC at `POST /` and over WebSocket, plain routes beside it.
 
-use std::{io, net::SocketAddr};
+use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{
     Router,
-    body::Body,
-    extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    body::{Body, HttpBody as _, to_bytes},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{MethodRouter, get, post},
 };
-use jsonrpsee::{
-    Methods,
-    core::RegisterMethodError,
-    server::{BatchRequestConfig, ServerHandle, TowerService, stop_channel},
-};
+use bytes::Bytes;
+use jsonrpsee::{Methods, RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tower::{Service, layer::util::Identity};
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::{JwtSecret, ServerConfig, engine, listener::Bounded};
+use crate::{
+    Gate, JwtSecret, ServerConfig,
+    dispatch::{Answer, Dispatcher, SharedDispatcher},
+    engine,
+    listener::{At, Bounded},
+    namespaces,
+    websocket::{self, Endpoint},
+};
 
 /// Why a server does not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,22 @@ pub enum ServerError {
     /// Two namespaces have a method of the same name.
     #[error(transparent)]
     Duplicate(#[from] RegisterMethodError),
+    /// The Unix socket cannot be listened on.
+    #[error("cannot listen on {path}: {source}", path = path.display())]
+    Ipc {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A namespace is asked for that does not exist here.
+    #[error("there is no JSON-RPC namespace {unknown:?}; there are: {known}")]
+    UnknownNamespace {
+        /// What was asked for.
+        unknown: String,
+        /// What there is.
+        known: String,
+    },
     /// An allowed origin is no header value.
     #[error("CORS origin is not a valid header value")]
     Origin,
@@ -108,7 +127,7 @@ impl Server {
         Ok(self)
     }
 
-    /// Adds plain HTTP routes. `POST /` and `GET /` are taken.
+    /// Adds plain HTTP routes. `/` is taken.
     ///
     /// # Panics
     /// If a route is there already.
@@ -121,64 +140,133 @@ impl Server {
     /// Listens, and answers until `stop` is cancelled.
     ///
     /// # Errors
-    /// If the address is taken, or an origin is malformed.
+    /// If the address is taken, a namespace does not exist, or an origin is malformed.
     pub async fn start(self, stop: CancellationToken) -> Result<Running, ServerError> {
-        let cors = cors(&self.config.cors)?;
+        let root = self.root(&stop)?;
         let address = self.config.listen;
         let bind = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let listener =
             Bounded::new(listener, self.config.max_connections, self.config.idle_timeout);
-        let (service, handle) = json_rpc(&self.config, self.methods);
-        let mut router = self
-            .routes
-            .merge(Router::new().route("/", post(answer).get(alive)).with_state(service));
+        let mut router = self.routes.route("/", root);
         if let Some(secret) = self.secret {
             router = router.layer(middleware::from_fn_with_state(secret, engine::authenticate));
         }
-        if let Some(cors) = cors {
+        if let Some(http) = &self.config.http
+            && let Some(cors) = cors(&http.origins)?
+        {
             router = router.layer(cors);
         }
         let task = tokio::spawn(async move {
-            let result = axum::serve(listener, router)
+            axum::serve(listener, router.into_make_service_with_connect_info::<At>())
                 .with_graceful_shutdown(stop.cancelled_owned())
                 .await
-                .map_err(ServerError::Serve);
-            // Ends what jsonrpsee still has open; it has ended already if the handle says so.
-            let _ = handle.stop();
-            result
+                .map_err(ServerError::Serve)
         });
-        tracing::info!(%address, "JSON-RPC server listens");
+        let (http, websocket) = (self.config.http.is_some(), self.config.websocket.is_some());
+        tracing::info!(%address, http, websocket, "JSON-RPC server listens");
         Ok(Running { address, task })
     }
-}
 
-type JsonRpc = TowerService<Identity, Identity>;
-
-fn json_rpc(config: &ServerConfig, methods: Methods) -> (JsonRpc, ServerHandle) {
-    let (stop, handle) = stop_channel();
-    let limits = jsonrpsee::server::ServerConfig::builder()
-        .max_request_body_size(config.max_request_bytes)
-        .max_response_body_size(config.max_response_bytes)
-        .max_connections(config.max_connections)
-        .set_batch_request_config(BatchRequestConfig::Limit(config.max_batch))
-        .http_only()
-        .build();
-    let service = jsonrpsee::server::ServerBuilder::with_config(limits)
-        .to_service_builder()
-        .build(methods, stop);
-    (service, handle)
-}
-
-async fn answer(State(mut service): State<JsonRpc>, request: Request) -> Response {
-    match service.call(request).await {
-        Ok(response) => response.map(Body::new),
-        Err(error) => {
-            tracing::warn!(%error, "answer a request");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    /// What answers at `/`.
+    fn root(&self, stop: &CancellationToken) -> Result<MethodRouter, ServerError> {
+        let mut root = match &self.config.websocket {
+            Some(gate) => {
+                let endpoint = Arc::new(Endpoint {
+                    dispatcher: self.dispatcher(gate)?,
+                    origins: gate.origins.clone(),
+                    max_message_bytes: self.config.max_request_bytes as usize,
+                    idle_timeout: self.config.idle_timeout,
+                    stop: stop.clone(),
+                });
+                get(websocket::upgrade).with_state(endpoint)
+            }
+            None => get(alive),
+        };
+        if let Some(gate) = &self.config.http {
+            let endpoint = HttpEndpoint {
+                dispatcher: self.dispatcher(gate)?,
+                max_request_bytes: self.config.max_request_bytes as usize,
+            };
+            root = root.merge(post(answer).with_state(Arc::new(endpoint)));
         }
+        Ok(root)
     }
+
+    fn dispatcher(&self, gate: &Gate) -> Result<SharedDispatcher, ServerError> {
+        let mut methods = gate.namespaces.select(&self.methods)?;
+        methods.merge(rpc_modules(&methods))?;
+        let (batch, bytes) = (self.config.max_batch, self.config.max_response_bytes);
+        Ok(Arc::new(Dispatcher::new(methods, batch, bytes)))
+    }
+}
+
+/// `rpc_modules`: which namespaces there are, in geth's words.
+fn rpc_modules(methods: &Methods) -> RpcModule<()> {
+    let names: std::collections::BTreeMap<_, _> =
+        namespaces::names(methods).into_iter().chain(["rpc"]).map(|name| (name, "1.0")).collect();
+    let mut module = RpcModule::new(());
+    module
+        .register_method("rpc_modules", move |_, (), _| Ok::<_, ErrorObjectOwned>(names.clone()))
+        .expect("the module is empty");
+    module
+}
+
+#[derive(Debug)]
+struct HttpEndpoint {
+    dispatcher: SharedDispatcher,
+    max_request_bytes: usize,
+}
+
+async fn answer(
+    State(endpoint): State<Arc<HttpEndpoint>>,
+    ConnectInfo(At(place)): ConnectInfo<At>,
+    request: Request,
+) -> Response {
+    if !says_json(request.headers()) {
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content type must be application/json")
+            .into_response();
+    }
+    // What is announced as too large is not waited for.
+    let announced = request.body().size_hint().lower();
+    if announced > endpoint.max_request_bytes as u64 {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "request is too large").into_response();
+    }
+    let Ok(message) = to_bytes(request.into_body(), endpoint.max_request_bytes).await else {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "request is too large or incomplete")
+            .into_response();
+    };
+    let _working = place.work();
+    let answer = endpoint.dispatcher.answer(&message, None).await;
+    let length = answer.as_ref().map_or(0, |answer| answer.json.get().len());
+    let body = answer.map_or_else(Body::empty, body);
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json), (header::CONTENT_LENGTH, length.into())], body).into_response()
+}
+
+/// What is handed to the connection at once.
+const CHUNK: usize = 64 * 1024;
+
+/// The body of an answer. A large one is handed over piece by piece as it is read, and keeps its room meanwhile.
+fn body(answer: Answer) -> Body {
+    let Answer { json, room } = answer;
+    let bytes = Bytes::from(String::from(Box::<str>::from(json)));
+    let Some(room) = room else { return Body::from(bytes) };
+    Body::from_stream(futures::stream::unfold((bytes, room), |(mut rest, room)| async move {
+        let next = rest.split_to(rest.len().min(CHUNK));
+        (!next.is_empty()).then_some((Ok::<_, Infallible>(next), (rest, room)))
+    }))
+}
+
+/// A page of a foreign origin can send other types of content without being asked whether it may.
+fn says_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(kind)) = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str) else {
+        return false;
+    };
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+        || kind.eq_ignore_ascii_case("application/json-rpc")
 }
 
 /// Load balancers ask whether somebody is there.

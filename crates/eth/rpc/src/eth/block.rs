@@ -16,8 +16,8 @@ use crate::{
     eth::transaction::{self, RpcTransaction},
 };
 
-type RpcHeader = alloy_rpc_types_eth::Header;
-type RpcBlock = alloy_rpc_types_eth::Block<RpcTransaction>;
+pub(super) type RpcHeader = alloy_rpc_types_eth::Header;
+pub(super) type RpcBlock = alloy_rpc_types_eth::Block<RpcTransaction>;
 
 pub(super) fn get_block_by_hash(
     context: &Context,

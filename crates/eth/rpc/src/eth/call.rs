@@ -16,6 +16,7 @@ use ethrex_types::{AccountInfo, Header, StateDiff, StateReader};
 use crate::{
     Args, Context, RpcError,
     block_id::Environment,
+    deadline::Deadline,
     error::CallRefused,
     eth::{
         overrides::{WithHashes, override_header, state_overrides},
@@ -36,6 +37,7 @@ pub(crate) struct Simulation<'a> {
     pub(super) header: Header,
     state: Arc<dyn StateReader>,
     overrides: Overrides,
+    deadline: Deadline,
     /// Block hashes in place of the chain's; `None` where nothing of the block is overridden.
     hashes: Option<BTreeMap<u64, B256>>,
 }
@@ -63,6 +65,7 @@ impl<'a> Simulation<'a> {
             context,
             header,
             state,
+            deadline: context.deadline(),
             overrides: state_overrides(overrides)?,
             hashes: block.map(|block| block.block_hash.unwrap_or_default()),
         })
@@ -125,9 +128,14 @@ impl<'a> Simulation<'a> {
         let chain = self.context.chain();
         let hashed = self.hashed();
         let state = hashed.as_ref().map_or(&*self.state, |hashed| hashed);
-        let rules = chain.rules().as_ref();
-        match simulate(chain.spec(), rules, &self.header, state, call, &self.overrides) {
-            Err(CallError::Fault(fault)) => Err(fault.into()),
+        let (state, rules) = (self.deadline.over(state), chain.rules().as_ref());
+        self.deadline.check()?;
+        match simulate(chain.spec(), rules, &self.header, &state, call, &self.overrides) {
+            // A read that fails because the time is over is no fault of ours.
+            Err(CallError::Fault(fault)) => {
+                self.deadline.check()?;
+                Err(fault.into())
+            }
             result => Ok(result),
         }
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     Args, Context, RpcError,
-    config::{FILTER_LIFETIME, MAX_FILTERS, MAX_LOG_BLOCKS},
+    config::{FILTER_LIFETIME, MAX_CATCH_UP, MAX_FILTERS},
     eth::logs::{Found, read_filter},
 };
 
@@ -113,23 +113,24 @@ pub(super) fn get_changes(context: &Context, args: &mut Args) -> Result<Changes,
 }
 
 /// How the chain went from one head to another.
-struct Moved {
+pub(super) struct Moved {
     /// Blocks that left, newest first.
-    dropped: Vec<B256>,
+    pub(super) dropped: Vec<B256>,
     /// Blocks that came, oldest first.
-    added: Vec<B256>,
+    pub(super) added: Vec<B256>,
     /// Height of the first of these.
     first: u64,
-    head: BlockRef,
+    pub(super) head: BlockRef,
 }
 
 impl Context {
-    fn published(&self) -> BlockRef {
+    pub(super) fn published(&self) -> BlockRef {
         let head = self.chain().head();
         BlockRef { number: head.number, hash: head.hash() }
     }
 
-    fn moved_since(&self, last: BlockRef) -> Result<Moved, RpcError> {
+    /// What has happened since `last` was the head.
+    pub(super) fn moved_since(&self, last: BlockRef) -> Result<Moved, RpcError> {
         let head = self.published();
         let mut dropped = Vec::new();
         let mut at = last;
@@ -138,7 +139,7 @@ impl Context {
             dropped.push(at.hash);
             at = BlockRef { number: at.number.saturating_sub(1), hash: header.parent_hash };
         }
-        let first = (at.number + 1).max((head.number + 1).saturating_sub(MAX_LOG_BLOCKS));
+        let first = (at.number + 1).max((head.number + 1).saturating_sub(MAX_CATCH_UP));
         let mut added = Vec::new();
         for number in first..=head.number {
             let Some(hash) = self.canonical(number)? else { break };

@@ -3,6 +3,7 @@
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::B256;
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
+use ethrex_storage::LogQuery;
 
 use crate::{
     Args, Context, RpcError,
@@ -16,6 +17,12 @@ pub(super) fn get_logs(context: &Context, args: &mut Args) -> Result<Vec<Log>, R
 /// The next parameter as a filter of bounded size: an installed one is kept for long.
 pub(super) fn read_filter(args: &mut Args) -> Result<Filter, RpcError> {
     let filter = args.required::<Filter>()?;
+    check_filter(&filter)?;
+    Ok(filter)
+}
+
+/// Whether a filter names no more than it may.
+pub(super) fn check_filter(filter: &Filter) -> Result<(), RpcError> {
     if filter.address.len() > MAX_FILTER_ADDRESSES {
         return Err(RpcError::FilterTooWide { what: "addresses", limit: MAX_FILTER_ADDRESSES });
     }
@@ -23,7 +30,15 @@ pub(super) fn read_filter(args: &mut Args) -> Result<Filter, RpcError> {
         let what = "topics of one position";
         return Err(RpcError::FilterTooWide { what, limit: MAX_FILTER_TOPICS });
     }
-    Ok(filter)
+    Ok(())
+}
+
+/// What the index is asked for.
+fn query(filter: &Filter) -> LogQuery {
+    LogQuery {
+        addresses: filter.address.iter().copied().collect(),
+        topics: filter.topics.each_ref().map(|topics| topics.iter().copied().collect()),
+    }
 }
 
 /// Logs that match, and what counts against the limits.
@@ -76,12 +91,14 @@ impl Context {
         if blocks > limit {
             return Err(RpcError::TooManyBlocks { blocks, limit });
         }
-        for number in from..=to {
-            let Some(hash) = self.canonical(number)? else { break };
-            self.append_logs(hash, filter, found)?;
-            self.check_size(found, from, number)?;
-        }
-        Ok(())
+        let deadline = self.deadline();
+        let reader = self.chain().storage().log_reader()?;
+        reader.visit(&query(filter), from..=to, |candidate| {
+            deadline.check()?;
+            self.append_logs(candidate.block.hash, filter, found)?;
+            self.check_size(found, from, candidate.block.number)?;
+            Ok(true)
+        })
     }
 
     /// Whether what the blocks `from..=number` hold is still within the limits.
@@ -96,6 +113,13 @@ impl Context {
             return Err(RpcError::TooMuchLogData { limit, from, to });
         }
         Ok(())
+    }
+
+    /// The logs of one block that match.
+    pub(super) fn logs_of_block(&self, hash: B256, filter: &Filter) -> Result<Vec<Log>, RpcError> {
+        let mut found = Found::default();
+        self.append_logs(hash, filter, &mut found)?;
+        Ok(found.logs)
     }
 
     /// Appends the logs of one block; gives its height, or `None` if it is not known.

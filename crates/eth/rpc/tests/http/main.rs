@@ -1,10 +1,13 @@
 //! Real JSON over a real socket, on a chain in memory.
 
+mod connections;
+mod robustness;
+mod simulations;
 mod traces;
 mod world;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, hex, keccak256};
-use ethrex_rpc::{ApiConfig, ServerConfig};
+use ethrex_rpc::{ApiConfig, Gate, ServerConfig};
 use ethrex_storage::StoredBlob;
 use serde_json::{Value, json};
 use world::{COUNTER, HOARDER, REVERTER, World};
@@ -668,7 +671,11 @@ async fn browsers_are_let_in_only_where_configured() {
     let preflight = "OPTIONS / HTTP/1.1\r\nHost: x\r\nOrigin: http://app\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n";
     let closed = World::new().await;
     assert_eq!(closed.http(preflight).await.0, 405);
-    let open = World::with(|config| ServerConfig { cors: vec!["*".into()], ..config }).await;
+    let open = World::with(|config| ServerConfig {
+        http: Some(Gate { origins: vec!["*".into()], ..Gate::open() }),
+        ..config
+    })
+    .await;
     assert_eq!(open.http(preflight).await.0, 200);
     assert_eq!(open.http(ask).await.0, 200);
 }

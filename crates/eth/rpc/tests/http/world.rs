@@ -13,7 +13,9 @@ use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::{Revert, SolError};
 use ethrex_chain::Chain;
-use ethrex_rpc::{ApiConfig, Context, Running, Server, ServerConfig, beacon, modules};
+use ethrex_rpc::{
+    ApiConfig, Context, Gate, Running, Server, ServerConfig, beacon, control, modules,
+};
 use ethrex_stf::{BlockAttributes, Ethereum, Rules};
 use ethrex_storage::Storage;
 use ethrex_txpool::{NoJournal, Pool, PoolConfig};
@@ -76,15 +78,19 @@ impl World {
         let pool = Pool::open(spec, rules, config, Arc::new(NoJournal), head, state).unwrap();
         let api = change_api(ApiConfig::standard("ethrex/test".into()));
         let context = Context::new(chain.clone(), pool.clone(), api);
-        let methods = modules(&context);
+        let mut methods = modules(&context);
+        methods.merge(control(&context)).unwrap();
         let stop = CancellationToken::new();
-        let running = Server::new(change(ServerConfig::loopback(0)))
-            .add(methods.clone())
-            .unwrap()
-            .route(beacon::routes(&context))
-            .start(stop.clone())
-            .await
-            .unwrap();
+        let running = Server::new(change(ServerConfig {
+            websocket: Some(Gate::open()),
+            ..ServerConfig::loopback(0)
+        }))
+        .add(methods.clone())
+        .unwrap()
+        .route(beacon::routes(&context))
+        .start(stop.clone())
+        .await
+        .unwrap();
         let address = running.address();
         Self { chain, pool, address, methods, stop, running: Some(running), wallet }
     }
@@ -138,11 +144,16 @@ impl World {
 
     /// Builds a block of these transactions and publishes it.
     pub(crate) fn mine_these(&self, txs: Vec<(Tx, Address)>) -> B256 {
+        self.mine_as(Address::repeat_byte(0xfe), txs)
+    }
+
+    /// The same for another miner, so that the block differs from its siblings.
+    pub(crate) fn mine_as(&self, fee_recipient: Address, txs: Vec<(Tx, Address)>) -> B256 {
         let parent = self.chain.head();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let attributes = BlockAttributes {
             timestamp: now.max(parent.timestamp + 1),
-            fee_recipient: Address::repeat_byte(0xfe),
+            fee_recipient,
             prev_randao: B256::ZERO,
             withdrawals: None,
             parent_beacon_block_root: None,

@@ -1,0 +1,256 @@
+//! From the bytes of one message to its answer, whatever carried it.
+
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use alloy_primitives::keccak256;
+use jsonrpsee::{
+    MethodResponse, Methods,
+    core::{
+        server::{
+            BatchResponseBuilder, BoundedSubscriptions, MethodCallback, MethodSink,
+            SubscriptionState,
+        },
+        traits::IdProvider,
+    },
+    server::ConnectionId,
+    types::{ErrorCode, ErrorObject, Id, Params, SubscriptionId},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::MAX_HELD_BYTES;
+
+/// Live subscriptions of one connection at most.
+const MAX_SUBSCRIPTIONS: u32 = 256;
+
+/// The methods of one transport, and how much it takes and gives at once.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    methods: Methods,
+    max_batch: usize,
+    max_response_bytes: usize,
+    /// Room for large answers, in kilobytes.
+    room: Arc<Semaphore>,
+}
+
+/// An answer. A large one keeps its room until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) json: Box<RawValue>,
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+/// Answers below this size are not counted: a connection holds few of them.
+const LARGE: usize = 64 * 1024;
+
+/// What a connection needs in order to carry subscriptions.
+#[derive(Debug, Clone)]
+pub(crate) struct Subscriber {
+    id: ConnectionId,
+    room: BoundedSubscriptions,
+    sink: MethodSink,
+}
+
+impl Subscriber {
+    /// A connection whose notifications go into `sink`.
+    pub(crate) fn new(sink: MethodSink) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let id = ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { id, room: BoundedSubscriptions::new(MAX_SUBSCRIPTIONS), sink }
+    }
+}
+
+/// A call as it stands in a message. Everything is checked later, so that an error can name the id.
+#[derive(Debug, Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    jsonrpc: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+}
+
+impl Dispatcher {
+    /// Answers with these methods, to batches of so many calls, with so many bytes at most.
+    pub(crate) fn new(methods: Methods, max_batch: u32, max_response_bytes: u32) -> Self {
+        Self {
+            methods,
+            max_batch: max_batch as usize,
+            max_response_bytes: max_response_bytes as usize,
+            room: Arc::new(Semaphore::new(MAX_HELD_BYTES >> 10)),
+        }
+    }
+
+    /// Answers a message: a call or a batch of them. `None` where no answer is due, which is so of notifications and where
+    /// `subscriber` has been answered already.
+    pub(crate) async fn answer(
+        &self,
+        message: &[u8],
+        subscriber: Option<&Subscriber>,
+    ) -> Option<Answer> {
+        let json = self.json(message, subscriber).await?;
+        let size = json.get().len();
+        if size < LARGE {
+            return Some(Answer { json, room: None });
+        }
+        let kilobytes = u32::try_from(size >> 10).unwrap_or(u32::MAX);
+        Some(match Arc::clone(&self.room).try_acquire_many_owned(kilobytes) {
+            Ok(room) => Answer { json, room: Some(room) },
+            Err(_) => Answer { json: refusal(Id::Null, no_room()), room: None },
+        })
+    }
+
+    async fn json(&self, message: &[u8], subscriber: Option<&Subscriber>) -> Option<Box<RawValue>> {
+        // Checked as a whole first: what is not JSON is no invalid request.
+        let Ok(text) = serde_json::from_slice::<&RawValue>(message) else {
+            return Some(refusal(Id::Null, ErrorCode::ParseError));
+        };
+        if text.get().starts_with('[') {
+            return self.batch(text).await;
+        }
+        match self.single(text, subscriber).await? {
+            answer if answer.is_subscription() => None,
+            answer => Some(answer.into_json()),
+        }
+    }
+
+    async fn batch(&self, text: &RawValue) -> Option<Box<RawValue>> {
+        let Ok(calls) = serde_json::from_str::<Vec<&RawValue>>(text.get()) else {
+            return Some(refusal(Id::Null, ErrorCode::ParseError));
+        };
+        if calls.is_empty() {
+            return Some(refusal(Id::Null, ErrorCode::InvalidRequest));
+        }
+        if calls.len() > self.max_batch {
+            let message =
+                format!("batch of {} calls exceeds the limit of {}", calls.len(), self.max_batch);
+            return Some(refusal(
+                Id::Null,
+                ErrorObject::owned(INVALID_REQUEST, message, None::<()>),
+            ));
+        }
+        let mut answers = BatchResponseBuilder::new_with_limit(self.max_response_bytes);
+        for call in calls {
+            // A subscription answers on its own, which a batch cannot wait for.
+            let Some(answer) = self.single(call, None).await else { continue };
+            if let Err(too_big) = answers.append(answer) {
+                return Some(too_big.into_json());
+            }
+        }
+        (!answers.is_empty()).then(|| MethodResponse::from_batch(answers.finish()).into_json())
+    }
+
+    /// `None` for a notification.
+    async fn single(
+        &self,
+        text: &RawValue,
+        subscriber: Option<&Subscriber>,
+    ) -> Option<MethodResponse> {
+        let invalid = |id| Some(MethodResponse::error(id, ErrorCode::InvalidRequest));
+        let Ok(call) = serde_json::from_str::<Envelope<'_>>(text.get()) else {
+            return invalid(Id::Null);
+        };
+        let id = match call.id.map(|id| serde_json::from_str::<Id<'_>>(id.get())) {
+            Some(Ok(id)) => Some(id),
+            Some(Err(_)) => return invalid(Id::Null),
+            None => None,
+        };
+        let Some(method) = call.method.filter(|_| call.jsonrpc.as_deref() == Some("2.0")) else {
+            return invalid(id.unwrap_or(Id::Null));
+        };
+        let id = id?.into_owned();
+        Some(self.call(id, &method, call.params, subscriber).await)
+    }
+
+    async fn call(
+        &self,
+        id: Id<'static>,
+        method: &str,
+        params: Option<&RawValue>,
+        subscriber: Option<&Subscriber>,
+    ) -> MethodResponse {
+        let params = Params::new(params.map(RawValue::get));
+        let connection = subscriber.map_or(ConnectionId(usize::MAX), |subscriber| subscriber.id);
+        let limit = self.max_response_bytes;
+        match self.methods.method(method) {
+            None => MethodResponse::error(id, unknown(method)),
+            Some(MethodCallback::Sync(run)) => run(id, params, limit, Default::default()),
+            Some(MethodCallback::Async(run)) => {
+                run(id, params.into_owned(), connection, limit, Default::default()).await
+            }
+            Some(MethodCallback::Subscription(run)) => {
+                let Some(subscriber) = subscriber else {
+                    return MethodResponse::error(id, no_notifications());
+                };
+                let Some(subscription_permit) = subscriber.room.acquire() else {
+                    let message = format!("more than {MAX_SUBSCRIPTIONS} subscriptions");
+                    return MethodResponse::error(
+                        id,
+                        ErrorObject::owned(LIMIT, message, None::<()>),
+                    );
+                };
+                let state = SubscriptionState {
+                    conn_id: connection,
+                    id_provider: &Ids,
+                    subscription_permit,
+                };
+                run(id, params, subscriber.sink.clone(), state, Default::default()).await
+            }
+            Some(MethodCallback::Unsubscription(run)) => match subscriber {
+                Some(_) => run(id, params, connection, limit, Default::default()),
+                None => MethodResponse::error(id, no_notifications()),
+            },
+        }
+    }
+}
+
+const METHOD_NOT_FOUND: i32 = -32_601;
+const INVALID_REQUEST: i32 = -32_600;
+const LIMIT: i32 = -32_005;
+
+/// The longest name of a method that an error repeats.
+const MAX_SHOWN_NAME: usize = 64;
+
+fn unknown(method: &str) -> ErrorObject<'static> {
+    let shown: String = method.chars().take(MAX_SHOWN_NAME).collect();
+    let message = format!("the method {shown} does not exist/is not available");
+    ErrorObject::owned(METHOD_NOT_FOUND, message, None::<()>)
+}
+
+fn no_room() -> ErrorObject<'static> {
+    ErrorObject::borrowed(LIMIT, "too many large answers are being read; try again later", None)
+}
+
+fn no_notifications() -> ErrorObject<'static> {
+    ErrorObject::borrowed(METHOD_NOT_FOUND, "notifications not supported", None)
+}
+
+/// An error before anything ran.
+pub(crate) fn refusal(id: Id<'_>, error: impl Into<ErrorObject<'static>>) -> Box<RawValue> {
+    MethodResponse::error(id, error.into()).into_json()
+}
+
+/// Names subscriptions. A name is good on its own connection only, so nobody gains by guessing one.
+#[derive(Debug)]
+struct Ids;
+
+impl IdProvider for Ids {
+    fn next_id(&self) -> SubscriptionId<'static> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let hash = keccak256(NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        SubscriptionId::Str(Cow::Owned(alloy_primitives::hex::encode_prefixed(&hash[..16])))
+    }
+}
+
+/// A dispatcher that the connections of a transport share.
+pub(crate) type SharedDispatcher = Arc<Dispatcher>;

@@ -1,0 +1,222 @@
+//! `eth_subscribe`: tells a connection that stays what is new.
+//!
+//! A subscription remembers which head it has told of, and reads what lies between that and the present one when it gets to it. So
+//! a reader who is slow, or a burst of blocks, costs no memory and loses nothing but the oldest of very many blocks.
+
+use std::sync::Arc;
+
+use alloy_primitives::B256;
+use alloy_rpc_types_eth::{Filter, Header, Log};
+use jsonrpsee::{
+    PendingSubscriptionSink, RpcModule, SubscriptionSink,
+    types::{ErrorObjectOwned, Params},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{Args, Context, RpcError, error::Fault, eth::logs::check_filter, eth::transaction};
+
+/// The longest name of a subscription that an error repeats.
+const MAX_SHOWN_NAME: usize = 64;
+
+/// What is subscribed to.
+#[derive(Debug)]
+enum Topic {
+    Heads,
+    Logs(Box<Filter>),
+    /// Transactions that enter the pool; whether as a whole.
+    Pending {
+        full: bool,
+    },
+    /// Whether this node is behind.
+    Syncing,
+}
+
+/// Nobody listens any more.
+#[derive(Debug)]
+struct Over;
+
+/// Adds `eth_subscribe` and `eth_unsubscribe`.
+pub(super) fn register(module: &mut RpcModule<Context>) {
+    module
+        .register_subscription(
+            "eth_subscribe",
+            "eth_subscription",
+            "eth_unsubscribe",
+            |params, pending, context, _| async move {
+                match read(&params) {
+                    // Whoever has gone needs no last word.
+                    Ok(topic) => drop(follow(&context, topic, pending).await),
+                    Err(error) => pending.reject(ErrorObjectOwned::from(error)).await,
+                }
+            },
+        )
+        .expect("each method is registered once");
+}
+
+fn read(params: &Params<'_>) -> Result<Topic, RpcError> {
+    let mut args = Args::new(params)?;
+    let topic = match args.unprefixed::<String>()?.as_str() {
+        "newHeads" => Topic::Heads,
+        "logs" => {
+            let filter = args.optional::<Filter>()?.unwrap_or_default();
+            check_filter(&filter)?;
+            Topic::Logs(Box::new(filter))
+        }
+        "newPendingTransactions" => Topic::Pending { full: args.optional()?.unwrap_or_default() },
+        "syncing" => Topic::Syncing,
+        other => {
+            return Err(RpcError::NoSubscription(other.chars().take(MAX_SHOWN_NAME).collect()));
+        }
+    };
+    args.leftover().map_or(Ok(topic), Err)
+}
+
+async fn follow(
+    context: &Context,
+    topic: Topic,
+    pending: PendingSubscriptionSink,
+) -> Result<(), Over> {
+    match topic {
+        Topic::Heads => tell_blocks(context, News::Heads, pending).await,
+        Topic::Logs(filter) => tell_blocks(context, News::Logs(Arc::from(filter)), pending).await,
+        Topic::Pending { full } => tell_pending(context, full, pending).await,
+        Topic::Syncing => {
+            let sink = pending.accept().await.map_err(|_| Over)?;
+            // This never changes: see `eth_syncing`.
+            tell(&sink, &false).await?;
+            sink.closed().await;
+            Ok(())
+        }
+    }
+}
+
+/// What is told of a block that came or went.
+#[derive(Debug, Clone)]
+enum News {
+    Heads,
+    Logs(Arc<Filter>),
+}
+
+async fn tell_blocks(
+    context: &Context,
+    news: News,
+    pending: PendingSubscriptionSink,
+) -> Result<(), Over> {
+    // Before the subscription is confirmed, so that what comes after that is told of.
+    let mut heads = context.chain().subscribe();
+    let mut last = context.published();
+    let sink = pending.accept().await.map_err(|_| Over)?;
+    loop {
+        tokio::select! {
+            () = sink.closed() => return Ok(()),
+            changed = heads.changed() => changed.map_err(|_| Over)?,
+        }
+        let reader = context.clone();
+        let moved = match context.workers().run(move || reader.moved_since(last)).await {
+            Ok(moved) => moved,
+            // The same blocks are read again with the next head.
+            Err(error) => {
+                log(error);
+                continue;
+            }
+        };
+        last = moved.head;
+        if matches!(news, News::Logs(_)) {
+            for hash in moved.dropped {
+                tell_block(context, &news, hash, true, &sink).await?;
+            }
+        }
+        for hash in moved.added {
+            tell_block(context, &news, hash, false, &sink).await?;
+        }
+    }
+}
+
+async fn tell_block(
+    context: &Context,
+    news: &News,
+    hash: B256,
+    removed: bool,
+    sink: &SubscriptionSink,
+) -> Result<(), Over> {
+    let (reader, asked) = (context.clone(), news.clone());
+    let messages = context.workers().run(move || reader.messages(&asked, hash, removed)).await;
+    match messages {
+        Ok(messages) => tell_all(sink, messages).await,
+        Err(error) => {
+            log(error);
+            Ok(())
+        }
+    }
+}
+
+async fn tell_pending(
+    context: &Context,
+    full: bool,
+    pending: PendingSubscriptionSink,
+) -> Result<(), Over> {
+    let mut arrivals = context.pool().subscribe();
+    let mut count = *arrivals.borrow_and_update();
+    let sink = pending.accept().await.map_err(|_| Over)?;
+    loop {
+        tokio::select! {
+            () = sink.closed() => return Ok(()),
+            changed = arrivals.changed() => changed.map_err(|_| Over)?,
+        }
+        let (hashes, now) = context.pool().arrivals_since(count);
+        count = now;
+        for hash in hashes {
+            if !full {
+                tell(&sink, &hash).await?;
+            } else if let Some(tx) = context.pool().get(hash) {
+                let base_fee = context.pool().head().base_fee;
+                tell(&sink, &transaction::pending(&tx, base_fee)).await?;
+            }
+        }
+    }
+}
+
+impl Context {
+    fn messages(
+        &self,
+        news: &News,
+        hash: B256,
+        removed: bool,
+    ) -> Result<Vec<Box<RawValue>>, RpcError> {
+        match news {
+            News::Heads => {
+                let header = self.chain().storage().header(hash)?;
+                header.map(|header| encode(&Header::from_sealed(header))).into_iter().collect()
+            }
+            News::Logs(filter) => {
+                let logs = self.logs_of_block(hash, filter)?.into_iter();
+                logs.map(|log| encode(&Log { removed, ..log })).collect()
+            }
+        }
+    }
+}
+
+async fn tell_all(sink: &SubscriptionSink, messages: Vec<Box<RawValue>>) -> Result<(), Over> {
+    for message in messages {
+        sink.send(message).await.map_err(|_| Over)?;
+    }
+    Ok(())
+}
+
+async fn tell(sink: &SubscriptionSink, news: &impl Serialize) -> Result<(), Over> {
+    let message = encode(news).map_err(|error| {
+        log(error);
+        Over
+    })?;
+    sink.send(message).await.map_err(|_| Over)
+}
+
+fn encode(news: &impl Serialize) -> Result<Box<RawValue>, RpcError> {
+    serde_json::value::to_raw_value(news).map_err(|error| Fault::Encode(error).into())
+}
+
+fn log(error: RpcError) {
+    // Says why where it is our fault.
+    let _ = ErrorObjectOwned::from(error);
+}

@@ -2,6 +2,7 @@
 
 use alloy_consensus::{crypto::RecoveryError, transaction::SignerRecoverable};
 use alloy_primitives::{Address, B256};
+use alloy_rlp::Decodable;
 
 use crate::{Fork, Tx};
 
@@ -11,6 +12,24 @@ pub use alloy_consensus::Header;
 pub type Block = alloy_consensus::Block<Tx>;
 /// Everything of a block but its header.
 pub type BlockBody = alloy_consensus::BlockBody<Tx>;
+
+/// Decodes the block at the start of `buf`, and takes its bytes away. A block has one encoding.
+///
+/// The decoder of lists of transactions overlooks the length that stands in front of a typed one, so that by itself it would take many byte strings
+/// for one block.
+///
+/// # Errors
+/// If the bytes are not the encoding of a block; `buf` is then as it was.
+pub fn decode_block(buf: &mut &[u8]) -> alloy_rlp::Result<Block> {
+    let mut rest = *buf;
+    let block = Block::decode(&mut rest)?;
+    let (bytes, _) = buf.split_at(buf.len() - rest.len());
+    if alloy_rlp::encode(&block) != bytes {
+        return Err(alloy_rlp::Error::Custom("not the canonical encoding of a block"));
+    }
+    *buf = rest;
+    Ok(block)
+}
 
 /// A header and its hash.
 pub type SealedHeader = alloy_primitives::Sealed<Header>;

@@ -5,10 +5,9 @@
 
 use alloy_genesis::ChainConfig;
 use alloy_primitives::{Bytes, FixedBytes};
-use alloy_rlp::Decodable;
 use ethrex_protocol::fee::FeeConfig;
 use ethrex_stateless::ExecutionWitness;
-use ethrex_types::Block;
+use ethrex_types::{Block, block::decode_block};
 use serde::{Deserialize, Serialize};
 
 use crate::{BlobOpening, ProgramInput};
@@ -100,7 +99,7 @@ impl Json {
 
 fn block(bytes: &[u8]) -> Result<Block, alloy_rlp::Error> {
     let mut rest = bytes;
-    let block = Block::decode(&mut rest)?;
+    let block = decode_block(&mut rest)?;
     if rest.is_empty() { Ok(block) } else { Err(alloy_rlp::Error::UnexpectedLength) }
 }
 

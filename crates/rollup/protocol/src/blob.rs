@@ -8,8 +8,8 @@
 //! Not here: KZG commitments and proofs.
 
 use alloy_primitives::FixedBytes;
-use alloy_rlp::{Decodable, Encodable, length_of_length};
-use ethrex_types::{Block, Header};
+use alloy_rlp::{Encodable, length_of_length};
+use ethrex_types::{Block, Header, block::decode_block};
 
 use crate::fee::{FeeConfig, FeeConfigError};
 
@@ -229,7 +229,7 @@ pub fn decode_payload(payload: &[u8]) -> Result<Vec<PublishedBlock>, DecodeError
     // The count is only a claim: blocks are read until it is reached or the bytes end, and nothing is reserved for it.
     let mut blocks = Vec::new();
     for index in 0..count {
-        let block = Block::decode(&mut rest).map_err(|source| DecodeError::Block {
+        let block = decode_block(&mut rest).map_err(|source| DecodeError::Block {
             index,
             count,
             source,

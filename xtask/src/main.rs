@@ -4,6 +4,7 @@ mod bench;
 mod cache;
 mod ci;
 mod contracts;
+mod fuzz;
 mod guest;
 mod licences;
 mod npm;
@@ -21,6 +22,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   ci                                       everything below that a change must pass
   test [unit|contracts|spec|eels|e2e|crash]...
                                            run suites (all by default); crash takes --kills N --seed N
+  fuzz [TARGET]... [--seconds N]           look for inputs that break a target of tests/fuzz (60 s each)
   tidy [DIR]                               conventions that no compiler checks
   coverage [--write]                       list the tests by the ids of the test plan, or write them into its table
   licences                                 licences and doubled versions of dependencies
@@ -46,6 +48,7 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["ci"] => ci::run(&root),
         ["test", rest @ ..] => test::run(&root, rest),
+        ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["tidy", dir] => tidy::run(Path::new(dir)),
         ["coverage"] => tidy::coverage(&root, false),

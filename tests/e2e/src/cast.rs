@@ -1,7 +1,7 @@
 //! One chain, as `cast` sees it.
 
 use std::fmt::{Debug, Display};
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -134,7 +134,10 @@ impl Cast {
 
     /// Hands in a signed transaction. `Ok` is the node's word that it has it.
     pub fn publish(&self, raw: &Bytes) -> Result<B256, CastError> {
-        self.rpc("eth_sendRawTransaction", &[&raw.to_string()])
+        // By standard input: with a blob it is longer than the system lets an argument be.
+        let params = serde_json::json!([raw]).to_string();
+        let printed = self.run_with("rpc", &["eth_sendRawTransaction", "--raw"], Some(&params))?;
+        serde_json::from_str(&printed).map_err(|_| output("rpc", &printed))
     }
 
     /// The next nonce of an account, mined transactions only.
@@ -196,9 +199,25 @@ impl Cast {
     }
 
     fn run(&self, command: &str, args: &[&str]) -> Result<String, CastError> {
+        self.run_with(command, args, None)
+    }
+
+    fn run_with(
+        &self,
+        command: &str,
+        args: &[&str],
+        input: Option<&str>,
+    ) -> Result<String, CastError> {
         let mut cast = Command::new(&self.program);
-        cast.arg(command).args(["--rpc-url", &self.rpc]).args(args).stdin(Stdio::null());
-        let out = cast.output().map_err(CastError::Start)?;
+        cast.arg(command).args(["--rpc-url", &self.rpc]).args(args);
+        cast.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child =
+            cast.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(CastError::Start)?;
+        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+            // cast reads all of it before it prints; where it ended early, its status says why.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        let out = child.wait_with_output().map_err(CastError::Start)?;
         if !out.status.success() {
             let stderr = String::from_utf8_lossy(&out.stderr).trim().to_owned();
             return Err(CastError::Failed { command: command.to_owned(), stderr });

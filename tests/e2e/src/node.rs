@@ -114,6 +114,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Starts it in the folder of its log: what a program leaves where it runs stays out of the sources.
     pub(crate) fn start(
         program: &Path,
         args: &[&str],
@@ -133,6 +134,7 @@ impl Process {
             .open(log)
             .map_err(io("open the node's log"))?;
         let err = out.try_clone().map_err(io("open the node's log"))?;
+        command.current_dir(log.parent().expect("a log is in a folder"));
         command.args(args).envs(env.iter().cloned()).stdin(Stdio::null()).stdout(out).stderr(err);
         let child = command.spawn().map_err(io("start the node"))?;
         Ok(Self { child, log: log.to_owned() })

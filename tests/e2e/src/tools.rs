@@ -66,11 +66,12 @@ fn foundry(js: &Path, tool: &str) -> PathBuf {
     )
 }
 
+/// An absolute path: programs are started in folders of their own.
 fn existing(path: PathBuf) -> PathBuf {
     assert!(
         path.is_file(),
         "{} is missing: run `cargo xtask test e2e`, which builds and installs what these tests drive",
         path.display()
     );
-    path
+    std::path::absolute(path).expect("a path of a file is not empty")
 }

@@ -20,8 +20,8 @@ use eyre::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask <task>
   ci                                       everything below that a change must pass
-  test [unit|contracts|spec|eels|e2e|crash]...
-                                           run suites (all by default); crash takes --kills N --seed N
+  test [unit|contracts|spec|eels|e2e|crash|consensus]...
+                                           run suites (by default all but consensus); crash takes --kills N --seed N
   fuzz [TARGET]... [--seconds N]           look for inputs that break a target of tests/fuzz (60 s each)
   tidy [DIR]                               conventions that no compiler checks
   coverage [--write]                       list the tests by the ids of the test plan, or write them into its table

@@ -15,6 +15,9 @@ pub(crate) const PROFILE: &str = "ci";
 /// Where the end-to-end tests keep the outside programs they drive.
 pub(crate) const E2E_JS: &str = "tests/e2e/js";
 
+/// Where the consensus tests keep the clients they drive.
+const CONSENSUS_CLIENTS: [&str; 2] = ["tests/e2e/consensus/minicl", "tests/e2e/consensus/lodestar"];
+
 /// Where the pinned packages of the executable specification are named.
 const EELS: &str = "tests/eels";
 
@@ -40,14 +43,19 @@ enum Suite {
     E2e,
     /// The same, killed again and again.
     Crash,
+    /// An L1 node, driven by consensus clients.
+    Consensus,
 }
 
-const ALL: [Suite; 6] =
+/// What runs where no suite is named.
+const DEFAULT: [Suite; 6] =
     [Suite::Unit, Suite::Contracts, Suite::Spec, Suite::Eels, Suite::E2e, Suite::Crash];
+/// What runs only where it is named: minutes of slots, and the packages of two more programs.
+const NAMED: [Suite; 1] = [Suite::Consensus];
 
 impl Suite {
     fn named(name: &str) -> Option<Self> {
-        ALL.into_iter().find(|suite| suite.name() == name)
+        DEFAULT.into_iter().chain(NAMED).find(|suite| suite.name() == name)
     }
 
     const fn name(self) -> &'static str {
@@ -58,6 +66,7 @@ impl Suite {
             Self::Eels => "eels",
             Self::E2e => "e2e",
             Self::Crash => "crash",
+            Self::Consensus => "consensus",
         }
     }
 }
@@ -82,7 +91,7 @@ impl Plan {
                 name => {
                     let Some(suite) = Suite::named(name) else {
                         bail!(
-                            "no suite `{name}`: there are unit, contracts, spec, eels, e2e and crash"
+                            "no suite `{name}`: there are unit, contracts, spec, eels, e2e, crash and consensus"
                         )
                     };
                     plan.suites.push(suite);
@@ -95,7 +104,7 @@ impl Plan {
             }
         }
         if plan.suites.is_empty() {
-            plan.suites = ALL.to_vec();
+            plan.suites = DEFAULT.to_vec();
         }
         Ok(plan)
     }
@@ -123,7 +132,7 @@ impl std::fmt::Display for Counts {
     }
 }
 
-/// Runs the suites named by `words`, all by default, and fails if any test did.
+/// Runs the suites named by `words`, or [`DEFAULT`], and fails if any test did.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     let plan = Plan::parse(words)?;
     let mut rows: Vec<(Suite, Counts, Duration)> = Vec::new();
@@ -190,9 +199,14 @@ fn start_suite(root: &Path, suite: Suite, plan: &Plan) -> Result<Shown> {
             }
             show(&mut job)
         }
-        Suite::E2e | Suite::Crash => {
+        Suite::E2e | Suite::Crash | Suite::Consensus => {
             let tools = root.join(E2E_JS);
             npm::install(&tools)?;
+            if suite == Suite::Consensus {
+                for client in CONSENSUS_CLIENTS {
+                    npm::install(&root.join(client))?;
+                }
+            }
             check(&mut cargo(
                 root,
                 &[
@@ -313,8 +327,14 @@ mod tests {
     }
 
     #[test]
-    fn no_words_mean_all_suites() {
-        assert_eq!(Plan::parse(&[]).unwrap().suites, ALL);
+    fn no_words_mean_the_default_suites() {
+        assert_eq!(Plan::parse(&[]).unwrap().suites, DEFAULT);
+    }
+
+    #[test]
+    fn consensus_clients_run_where_they_are_named() {
+        assert!(!DEFAULT.contains(&Suite::Consensus));
+        assert_eq!(Plan::parse(&["consensus"]).unwrap().suites, [Suite::Consensus]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ const SLOTS: u64 = 64;
 /// Slots of an epoch of the minimal preset.
 const EPOCH: u64 = 8;
 /// A slot may take so long on a machine that does other things too, a restart of the node included.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// A funded account of the genesis.
 const KEY: &str = "0xbcdf20249abf0ed6d944c0288fad489e33f66b3960d9e6229c1cd214ed3bbe31";
 

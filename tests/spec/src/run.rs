@@ -89,6 +89,7 @@ pub fn run(filter: Option<&str>) -> Result<bool, SetupError> {
 }
 
 fn run_in(suites: &Suites, filter: Option<&str>) -> Result<bool, SetupError> {
+    let wide = std::env::var_os(families::WIDE).is_some();
     let skips = Skips::committed();
     let judge = Judge { filter, skips: &skips };
     let cases = Mutex::new(Vec::new());
@@ -96,7 +97,7 @@ fn run_in(suites: &Suites, filter: Option<&str>) -> Result<bool, SetupError> {
     let read = thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let jobs = jobs;
-            families::find(suites, &|job| jobs.send(job).is_ok())
+            families::find(suites, wide, &|job| jobs.send(job).is_ok())
         });
         inbox.into_iter().par_bridge().for_each(|job| {
             let done = job(&judge);
@@ -110,10 +111,19 @@ fn run_in(suites: &Suites, filter: Option<&str>) -> Result<bool, SetupError> {
     if filter.is_none() && !suites.sample {
         cases.extend(skips.unused().into_iter().map(stale));
     }
-    Ok(report::print(&cases, &note(suites)))
+    Ok(report::print(&cases, &note(suites, wide)))
 }
 
-fn note(suites: &Suites) -> String {
+fn note(suites: &Suites, wide: bool) -> String {
+    let left_out = if wide {
+        String::new()
+    } else {
+        format!(", without the families that {} adds", families::WIDE)
+    };
+    whence(suites) + &left_out
+}
+
+fn whence(suites: &Suites) -> String {
     if suites.sample {
         "spec ran only the committed sample in fixtures/spec: set ETHREX_SUITES for the full suites"
             .into()

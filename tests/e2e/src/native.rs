@@ -233,7 +233,8 @@ impl Layer2 {
         let (data, genesis) = (data.to_string_lossy(), of.genesis.to_string_lossy());
         let node = ["l2", "--native-rollups", "--no-monitor", "--eth.rpc-url", l1_rpc];
         let files = ["--datadir", &data, "--network", &genesis];
-        let http = ["--http.addr", "127.0.0.1", "--http.port", &port];
+        let api = "eth,net,web3,nr,debug";
+        let http = ["--http.addr", "127.0.0.1", "--http.port", &port, "--http.api", api];
         let times = ["--watcher.watch-interval", "200", "--native-rollups.block-time", "1000"];
         let settle = ["--native-rollups.advance-interval", "1000"];
         let args = [&node[..], &files, &http, &times, &settle, flags].concat();

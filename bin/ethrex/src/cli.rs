@@ -14,7 +14,7 @@ use clap::{
     error::ErrorKind, parser::ValueSource,
 };
 use ethrex_l1::SigningKey;
-use ethrex_node::config::{DataDir, Secret};
+use ethrex_node::config::{DataDir, Secret, Version};
 use ethrex_types::{ChainSpec, Genesis, Network};
 use serde::{Deserialize, de::IgnoredAny};
 use url::Url;
@@ -34,7 +34,7 @@ pub(crate) const MAX_GENESIS_BYTES: u64 = 256 << 20;
 ///
 /// `ethrex --dev` runs a development L1. `ethrex l2 --dev` runs a whole rollup on one.
 #[derive(Debug, Parser)]
-#[command(name = "ethrex", version)]
+#[command(name = "ethrex", version = env!("ETHREX_BUILD_VERSION"))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -42,6 +42,14 @@ pub(crate) struct Cli {
     pub(crate) l1: L1Args,
     #[command(flatten)]
     pub(crate) log: LogArgs,
+}
+
+/// What this program is, as the build script found out.
+pub(crate) fn version() -> Version {
+    const COMMIT: &str = env!("ETHREX_BUILD_COMMIT");
+    let commit = alloy_primitives::hex::decode_to_array(COMMIT);
+    let commit = commit.expect("the build script writes eight hexadecimal digits");
+    Version { number: env!("CARGO_PKG_VERSION"), commit }
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,7 +14,7 @@ use ethrex_node::config::{
 };
 
 use crate::{
-    cli::{DataArgs, MempoolArgs, MetricsArgs, public_or_file, read_genesis},
+    cli::{DataArgs, MempoolArgs, MetricsArgs, public_or_file, read_genesis, version},
     error::ConfigError,
     rpc::{HttpArgs, RpcArgs},
 };
@@ -234,6 +234,7 @@ impl TryFrom<L1Args> for L1Config {
         let network = args.network.as_ref().ok_or(ConfigError::NoNetwork)?;
         let namespaces = Namespaces::only(["eth", "net", "web3"]);
         let chain = ChainConfig {
+            version: version(),
             genesis: public_or_file(network)?,
             http: args.http.resolve(HTTP_PORT, &namespaces),
             rpc: args.rpc.resolve(WS_PORT, &namespaces, &args.data, false)?,
@@ -269,6 +270,7 @@ impl TryFrom<L1Args> for L1DevConfig {
         };
         Ok(Self {
             chain: ChainConfig {
+                version: version(),
                 genesis,
                 http: args.http.resolve(HTTP_PORT, &Namespaces::All),
                 rpc: args.rpc.resolve(WS_PORT, &Namespaces::All, &args.data, true)?,

@@ -15,7 +15,7 @@ use ethrex_node::config::{
 pub(crate) use args::{FeeCapArgs, L2Args, L2Command, L2Tool};
 
 use crate::{
-    cli::{key, read_genesis},
+    cli::{key, read_genesis, version},
     deploy::program_commit_hash,
     error::ConfigError,
     rpc::namespaces,
@@ -152,6 +152,7 @@ impl L2Args {
         let preset = DeployConfig::dev(program_commit_hash());
         Ok(DevConfig {
             l1: ChainConfig {
+                version: version(),
                 genesis: embedded_l1_genesis(),
                 http: self.http.of_dev_l1(l1),
                 rpc: self.rpc.of_dev_l1(),
@@ -175,6 +176,7 @@ impl L2Args {
         };
         let namespaces = namespaces(self.dev, "ethrex");
         let chain = ChainConfig {
+            version: version(),
             genesis,
             http: self.http.resolve(HTTP_PORT, &namespaces),
             rpc: self.rpc.resolve(WS_PORT, &namespaces, &self.data, self.dev)?,

@@ -21,7 +21,7 @@ use eyre::Context;
 use url::Url;
 
 use crate::{
-    cli::{account, key, read_genesis, secret},
+    cli::{account, key, read_genesis, secret, version},
     error::ConfigError,
     l2::{L2Args, Preset, distinct, missing},
     rpc::namespaces,
@@ -295,6 +295,7 @@ impl L2Args {
         let deployer = self.l1_key()?;
         Ok(NativeDevConfig {
             l1: ChainConfig {
+                version: version(),
                 genesis: l1_genesis,
                 http: self.http.of_dev_l1(l1),
                 rpc: self.rpc.of_dev_l1(),
@@ -336,6 +337,7 @@ impl L2Args {
         let settle_every = args.advance_interval.unwrap_or(preset.advance);
         Ok(NativeSettings {
             chain: ChainConfig {
+                version: version(),
                 genesis,
                 http: self.http.resolve(crate::l2::HTTP_PORT, &namespaces),
                 rpc: self.rpc.resolve(crate::l2::WS_PORT, &namespaces, &self.data, self.dev)?,

@@ -39,7 +39,11 @@ fn said(args: &[&str]) -> String {
 
 #[test]
 fn the_version_is_told() {
-    assert_eq!(said(&["--version"]), format!("ethrex {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(said(&["--version"]), format!("ethrex {}\n", env!("ETHREX_BUILD_VERSION")));
+    let (number, commit) = (env!("CARGO_PKG_VERSION"), env!("ETHREX_BUILD_COMMIT"));
+    let known = commit != "00000000";
+    let version = if known { format!("{number} ({commit})") } else { number.to_owned() };
+    assert_eq!(env!("ETHREX_BUILD_VERSION"), version);
 }
 
 /// A genesis file that is always there.

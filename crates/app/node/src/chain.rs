@@ -10,10 +10,7 @@ use ethrex_txpool::{Pool, PoolConfig};
 use ethrex_types::ChainSpec;
 use eyre::{Context as _, Result, eyre};
 
-use crate::{
-    config::{ChainConfig, RpcLimits},
-    serve::api_config,
-};
+use crate::{config::ChainConfig, serve::api_config};
 
 /// A chain and its pool, open.
 #[derive(Debug, Clone)]
@@ -67,9 +64,9 @@ impl OpenChain {
     }
 
     /// What the RPC methods work with.
-    pub(crate) fn rpc_context(&self, limits: &RpcLimits) -> Context {
-        let version = format!("ethrex/v{}/{}", env!("CARGO_PKG_VERSION"), std::env::consts::OS);
-        Context::new(self.chain.clone(), self.pool.clone(), api_config(version, limits))
+    pub(crate) fn rpc_context(&self, config: &ChainConfig) -> Context {
+        let config = api_config(config.version.client(), &config.rpc.limits);
+        Context::new(self.chain.clone(), self.pool.clone(), config)
     }
 }
 

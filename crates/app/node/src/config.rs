@@ -170,9 +170,32 @@ pub struct RpcLimits {
     pub max_log_blocks: u64,
 }
 
+/// Which program this is: callers and consensus clients ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// As releases are named, without a `v`.
+    pub number: &'static str,
+    /// The first bytes of the commit it is built from; zeros where that is not known.
+    pub commit: [u8; 4],
+}
+
+impl Version {
+    /// As `web3_clientVersion` says it: name, version, commit if it is known, system.
+    #[must_use]
+    pub fn client(&self) -> String {
+        let (number, system) = (self.number, std::env::consts::OS);
+        match self.commit {
+            [0, 0, 0, 0] => format!("ethrex/v{number}/{system}"),
+            commit => format!("ethrex/v{number}-{}/{system}", alloy_primitives::hex::encode(commit)),
+        }
+    }
+}
+
 /// What a chain of ours needs, whoever decides its blocks.
 #[derive(Debug, Clone)]
 pub struct ChainConfig {
+    /// Which program runs it.
+    pub version: Version,
     /// Its genesis.
     pub genesis: Genesis,
     /// Its JSON-RPC server.
@@ -441,6 +464,13 @@ pub enum ProverBackend {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_names_its_commit_if_it_knows_it() {
+        let client = |commit| Version { number: "1.2.3", commit }.client();
+        assert!(client([0xab, 0, 1, 2]).starts_with("ethrex/v1.2.3-ab000102/"));
+        assert!(client([0; 4]).starts_with("ethrex/v1.2.3/"));
+    }
 
     #[test]
     fn every_path_of_a_node_is_an_entry() {

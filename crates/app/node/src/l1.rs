@@ -55,7 +55,7 @@ async fn start(
         rules(spec)
     };
     let open = OpenChain::open(config, at, rules, open, |limits| limits)?;
-    let context = open.rpc_context(&config.rpc.limits);
+    let context = open.rpc_context(config);
     let mut methods = modules(&context);
     methods.merge(control(&context))?;
     let routes = beacon::routes(&context);
@@ -98,9 +98,9 @@ pub async fn run_l1(config: L1Config, shutdown: impl Future<Output = ()>) -> Res
         .wrap_err("check --authrpc.jwtsecret")?;
     let open = opener(config.precompute_witnesses);
     let open = OpenChain::open(&config.chain, at(path.as_deref()), rules, open, |limits| limits)?;
-    let context = open.rpc_context(&config.chain.rpc.limits);
+    let context = open.rpc_context(&config.chain);
 
-    let engine = engine(&open, &config.builder, &mut tasks)?;
+    let engine = engine(&open, &config, &mut tasks)?;
     let server = Server::new(ServerConfig::engine(config.engine.listen))
         .add(engine.methods(&context))?
         .authenticated(secret);
@@ -120,7 +120,8 @@ fn secret_file(config: &L1Config, data: &Data) -> PathBuf {
 }
 
 /// The Engine API, and the threads behind it.
-fn engine(open: &OpenChain, builder: &BuilderConfig, tasks: &mut Tasks) -> Result<Engine> {
+fn engine(open: &OpenChain, config: &L1Config, tasks: &mut Tasks) -> Result<Engine> {
+    let (builder, version) = (&config.builder, &config.chain.version);
     let (chain, pool) = (open.chain.clone(), open.pool.clone());
     let importer = Importer::spawn(chain.clone(), pool.clone())
         .wrap_err("start the thread that imports blocks")?;
@@ -137,9 +138,8 @@ fn engine(open: &OpenChain, builder: &BuilderConfig, tasks: &mut Tasks) -> Resul
     let config = EngineConfig {
         extra_data: builder.extra_data.clone(),
         gas_limit: builder.gas_limit.unwrap_or(chain.head().gas_limit),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        // No build of ours knows its commit.
-        commit: [0; 4],
+        version: version.number.to_owned(),
+        commit: version.commit,
     };
     Ok(Engine::new(chain, pool, importer, payloads, config))
 }

@@ -240,7 +240,7 @@ impl OpenNative {
         contract: Address,
         tasks: &mut Tasks,
     ) -> Result<SocketAddr> {
-        let context = self.open.rpc_context(&settings.chain.rpc.limits);
+        let context = self.open.rpc_context(&settings.chain);
         let native = rpc::module(rpc::Rollup {
             context: context.clone(),
             contract,

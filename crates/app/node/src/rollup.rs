@@ -154,7 +154,7 @@ impl OpenRollup {
 
     /// Starts the L2's JSON-RPC server.
     async fn serve(&self, settings: &RollupSettings, tasks: &mut Tasks) -> Result<SocketAddr> {
-        let context = self.open.rpc_context(&settings.chain.rpc.limits);
+        let context = self.open.rpc_context(&settings.chain);
         let mut methods = modules(&context);
         methods.merge(ethrex_rpc_ext::module(&context, &self.store))?;
         serve_chain(tasks, "L2 JSON-RPC", &settings.chain, methods, Router::new()).await

@@ -20,6 +20,11 @@ pub trait StateReader: Send + Sync {
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StateError>;
     /// Whether the account at `address` has any storage: then nothing may be created there (EIP-7610).
     fn has_storage(&self, address: Address) -> Result<bool, StateError>;
+    /// Fails once nobody waits any more for what is computed from this state. Asked now and then by long computations, those too that
+    /// read nothing.
+    fn check_wanted(&self) -> Result<(), StateError> {
+        Ok(())
+    }
     /// Follows the root from this state on, change by change; `None` where the reader cannot compute roots.
     ///
     /// Only blocks from before Byzantium ask for it: their receipts name the root after each transaction.

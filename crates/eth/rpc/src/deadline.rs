@@ -32,8 +32,7 @@ impl Deadline {
         }
     }
 
-    /// A state that cannot be read any more once the time is over. What a call computes without reading is bounded by its
-    /// gas; what it reads from the disk is what takes time.
+    /// A state that cannot be read any more once the time is over. What a call computes without reading asks it now and then.
     pub(crate) fn over<'a>(&self, state: &'a dyn StateReader) -> Timed<'a> {
         Timed { state, deadline: *self }
     }
@@ -80,5 +79,9 @@ impl StateReader for Timed<'_> {
     fn has_storage(&self, address: Address) -> Result<bool, StateError> {
         self.check()?;
         self.state.has_storage(address)
+    }
+
+    fn check_wanted(&self) -> Result<(), StateError> {
+        self.check()
     }
 }

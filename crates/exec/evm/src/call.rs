@@ -192,7 +192,7 @@ fn set_up<'a>(
     cfg.disable_nonce_check = call.nonce.is_none();
     cfg.tx_gas_limit_cap = Some(u64::MAX);
     cfg.disable_base_fee = call.gas_price == 0;
-    let reader = StateDb::new(state, header.number);
+    let reader = StateDb::new(state, header.number).watched();
     let stop = reader.stop();
     let db = State::builder().with_database(reader).with_bundle_update().build();
     let evm = RulesEvm::new(db, env, rules, &Meter::default(), &stop, Observer::default(), false);
@@ -326,5 +326,9 @@ impl StateReader for Overridden<'_> {
             return Ok(true);
         }
         if over.state.is_some() { Ok(false) } else { self.state.has_storage(address) }
+    }
+
+    fn check_wanted(&self) -> Result<(), StateError> {
+        self.state.check_wanted()
     }
 }

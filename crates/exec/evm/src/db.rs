@@ -52,6 +52,9 @@ pub struct Touched {
     pub code_bytes: usize,
 }
 
+/// Steps of the interpreter between two looks at the clock: they take a millisecond or less.
+const STEPS_BETWEEN_LOOKS: u32 = 4_096;
+
 /// Reads through to the state. revm's own cache stands above it, so each thing is read about once.
 pub(crate) struct StateDb<'a> {
     reader: &'a dyn StateReader,
@@ -63,6 +66,8 @@ pub(crate) struct StateDb<'a> {
     /// Height of the parent.
     parent: u64,
     stop: StopCell,
+    /// Steps until the reader is asked whether anybody still waits; `None`: it never is.
+    watch: Option<u32>,
 }
 
 impl fmt::Debug for StateDb<'_> {
@@ -82,7 +87,28 @@ impl<'a> StateDb<'a> {
             touched: Touched::default(),
             parent: number.saturating_sub(1),
             stop: StopCell::default(),
+            watch: None,
         }
+    }
+
+    /// Has the reader asked now and then whether anybody still waits: see [`StateReader::check_wanted`].
+    pub(crate) fn watched(self) -> Self {
+        Self { watch: Some(STEPS_BETWEEN_LOOKS), ..self }
+    }
+
+    pub(crate) const fn is_watched(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// Counts steps, and fails if it is time to ask and nobody waits.
+    pub(crate) fn count_steps(&mut self, steps: u32) -> Result<(), Stopped> {
+        let Some(left) = &mut self.watch else { return Ok(()) };
+        *left = left.saturating_sub(steps);
+        if *left > 0 {
+            return Ok(());
+        }
+        *left = STEPS_BETWEEN_LOOKS;
+        self.note(self.reader.check_wanted())
     }
 
     pub(crate) fn stop(&self) -> StopCell {

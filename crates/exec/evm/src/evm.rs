@@ -16,7 +16,7 @@ use revm::{
 
 use crate::{
     constantinople,
-    frames::{Frames, HasStorage},
+    frames::{FrameState, Frames},
     handler::RulesHandler,
     precompile::{self, Meter},
     rules::TxRules,
@@ -90,7 +90,7 @@ where
 #[cfg(feature = "trace")]
 impl<DB> RulesEvm<'_, DB, Observer>
 where
-    DB: HasStorage + DatabaseRef<Error = EvmDatabaseError<Stopped>>,
+    DB: FrameState + DatabaseRef<Error = EvmDatabaseError<Stopped>>,
 {
     /// Records the next transaction.
     pub(crate) fn observe(&mut self, tracer: &Tracer) {
@@ -120,7 +120,7 @@ where
 
 impl<DB, I> Evm for RulesEvm<'_, DB, I>
 where
-    DB: HasStorage,
+    DB: FrameState,
     I: Inspector<EvmContext<DB>>,
 {
     type DB = DB;

@@ -4,7 +4,8 @@ use alloy_evm::{Database, precompiles::PrecompilesMap};
 use alloy_primitives::{Address, Bytes};
 use revm::{
     Inspector,
-    context::{Evm as RevmEvm, FrameStack, JournalTr},
+    context::{ContextTr, Evm as RevmEvm, FrameStack, JournalTr},
+    context_interface::context::ContextError,
     database::{State, bal::EvmDatabaseError},
     handler::{
         EthFrame, EvmTr, FrameData, FrameInitOrResult, FrameResult, ItemOrResult,
@@ -13,8 +14,8 @@ use revm::{
     },
     inspector::InspectorEvmTr,
     interpreter::{
-        CreateOutcome, FrameInput, Gas, InstructionResult, InterpreterResult,
-        interpreter::EthInterpreter, interpreter_action::FrameInit,
+        CreateOutcome, FrameInput, Gas, InstructionResult, Interpreter, InterpreterResult,
+        interpreter::EthInterpreter, interpreter_action::FrameInit, interpreter_types::LoopControl,
     },
 };
 
@@ -29,13 +30,22 @@ pub(crate) type Inner<DB, I> =
 /// revm with frames that obey EIP-7610.
 pub(crate) struct Frames<DB: Database, I>(pub(crate) Inner<DB, I>);
 
-/// A state that can say whether an account has storage.
-pub(crate) trait HasStorage: Database {
-    /// Whether the account has any, as the transactions before this one left it.
+/// What frames ask of a state beside what revm does.
+pub(crate) trait FrameState: Database {
+    /// Whether the account has any storage, as the transactions before this one left it.
     fn has_storage(&mut self, address: Address) -> Result<bool, Self::Error>;
+    /// Whether steps are to be counted.
+    fn is_watched(&self) -> bool;
+    /// Counts steps of the interpreter, and fails if nobody waits for them any more.
+    fn count_steps(&mut self, steps: u32) -> Result<(), Self::Error>;
 }
 
-impl HasStorage for State<StateDb<'_>> {
+/// Gas of a step beyond which it counts more than once.
+const GAS_PER_STEP: u64 = 64;
+/// What a call or a creation counts: it may be of a precompile, which takes longer than any step.
+const STEPS_PER_CALL: u32 = 256;
+
+impl FrameState for State<StateDb<'_>> {
     fn has_storage(&mut self, address: Address) -> Result<bool, Self::Error> {
         if let Some(known) = self.cache.accounts.get(&address)
             && known.status.is_storage_known()
@@ -45,9 +55,67 @@ impl HasStorage for State<StateDb<'_>> {
         }
         self.database.has_storage(address).map_err(EvmDatabaseError::Database)
     }
+
+    fn is_watched(&self) -> bool {
+        self.database.is_watched()
+    }
+
+    fn count_steps(&mut self, steps: u32) -> Result<(), Self::Error> {
+        self.database.count_steps(steps).map_err(EvmDatabaseError::Database)
+    }
 }
 
-impl<DB: HasStorage, I> Frames<DB, I> {
+/// Counts steps up to the one that is about to run, which it does not if nobody waits any more: then the frame ends at once, and so do those above
+/// it.
+pub(crate) fn count_step<DB: FrameState>(
+    interpreter: &mut Interpreter,
+    context: &mut EvmContext<DB>,
+    steps: u32,
+) {
+    if let Err(stopped) = context.journaled_state.database.count_steps(steps) {
+        if context.error().is_ok() {
+            *context.error() = Err(ContextError::Db(stopped));
+        }
+        interpreter.bytecode.action().take();
+        interpreter.bytecode.reset_action();
+        interpreter.halt_fatal();
+    }
+}
+
+impl<DB: FrameState, I> Frames<DB, I> {
+    /// Runs a frame as revm does, and counts the steps.
+    fn run_watched(
+        &mut self,
+    ) -> Result<FrameInitOrResult<EthFrame>, ContextDbError<EvmContext<DB>>> {
+        let frame = self.0.frame_stack.get();
+        let (context, instructions) = (&mut self.0.ctx, &mut self.0.instruction);
+        let (table, gas_table) = (instructions.instruction_table(), instructions.gas_table());
+        let interpreter = &mut frame.interpreter;
+        let mut steps = 1;
+        while interpreter.bytecode.is_not_end() {
+            count_step(interpreter, context, steps);
+            if interpreter.bytecode.is_end() {
+                break;
+            }
+            let gas = interpreter.gas.remaining();
+            if let Err(end) = interpreter.step(table, gas_table, context)
+                && interpreter.bytecode.action().is_none()
+            {
+                interpreter.halt(end);
+            }
+            // What costs as much as many small steps takes as long: hashes and copies of much memory.
+            let spent = gas.saturating_sub(interpreter.gas.remaining());
+            steps = 1 + u32::try_from(spent / GAS_PER_STEP).unwrap_or(u32::MAX - 1);
+        }
+        let action = interpreter.take_next_action();
+        let next: Result<FrameInitOrResult<EthFrame>, ContextDbError<EvmContext<DB>>> =
+            frame.process_next_action(context, action);
+        if next.as_ref().is_ok_and(ItemOrResult::is_result) {
+            frame.set_finished(true);
+        }
+        next
+    }
+
     /// What a creation comes to that has just begun where there is storage: everything undone and all gas used, as if there were
     /// code.
     fn collision(&mut self) -> Result<Option<FrameResult>, DB::Error> {
@@ -75,7 +143,7 @@ impl<DB: HasStorage, I> Frames<DB, I> {
     }
 }
 
-impl<DB: HasStorage, I> EvmTr for Frames<DB, I> {
+impl<DB: FrameState, I> EvmTr for Frames<DB, I> {
     type Context = EvmContext<DB>;
     type Instructions = Instructions<DB>;
     type Precompiles = PrecompilesMap;
@@ -102,6 +170,12 @@ impl<DB: HasStorage, I> EvmTr for Frames<DB, I> {
         &mut self,
         input: FrameInit,
     ) -> Result<FrameInitResult<'_, EthFrame>, ContextDbError<Self::Context>> {
+        self.0
+            .ctx
+            .journaled_state
+            .database
+            .count_steps(STEPS_PER_CALL)
+            .map_err(ContextError::Db)?;
         if let ItemOrResult::Result(result) = self.0.frame_init(input)? {
             return Ok(ItemOrResult::Result(result));
         }
@@ -113,6 +187,9 @@ impl<DB: HasStorage, I> EvmTr for Frames<DB, I> {
     }
 
     fn frame_run(&mut self) -> Result<FrameInitOrResult<EthFrame>, ContextDbError<Self::Context>> {
+        if self.0.ctx.journaled_state.database.is_watched() {
+            return self.run_watched();
+        }
         self.0.frame_run()
     }
 
@@ -124,7 +201,7 @@ impl<DB: HasStorage, I> EvmTr for Frames<DB, I> {
     }
 }
 
-impl<DB: HasStorage, I: Inspector<EvmContext<DB>>> InspectorEvmTr for Frames<DB, I> {
+impl<DB: FrameState, I: Inspector<EvmContext<DB>>> InspectorEvmTr for Frames<DB, I> {
     type Inspector = I;
 
     fn all_inspector(

@@ -13,11 +13,15 @@ use alloy_primitives::{Address, B256, Bytes, Log, U256, address, b256};
 use ethrex_types::{ChainSpec, Fork, Header, Receipt, StateDiff, StateError, StateReader, TxType};
 use revm::{
     Inspector,
-    context::result::{EVMError, ResultAndState},
+    context::{
+        ContextTr as _, JournalTr as _,
+        result::{EVMError, ResultAndState},
+    },
     context_interface::block::BlobExcessGasAndPrice,
     database::State,
     interpreter::{
         CallInputs, CallOutcome as FrameOutcome, CreateInputs, CreateOutcome, CreateScheme,
+        Interpreter,
     },
 };
 
@@ -25,8 +29,9 @@ use crate::{
     BlockContext, SystemCallFailed,
     call::{Call, CallError, CallOutcome, outcome, tx_env},
     db::StateDb,
-    evm::RulesEvm,
+    evm::{EvmContext, RulesEvm},
     executor::{Receipts, RunError, block_env, system_call_error, take_changes},
+    frames::{self, FrameState},
     precompile::Meter,
     rules::TxRules,
     spec::ExecutorSpec,
@@ -120,7 +125,7 @@ impl<'a> SimulatedBlock<'a> {
         {
             *blob = BlobExcessGasAndPrice { blob_gasprice: price, ..*blob };
         }
-        let reader = StateDb::new(state, header.number);
+        let reader = StateDb::new(state, header.number).watched();
         let stop = reader.stop();
         let db = State::builder().with_database(reader).with_bundle_update().build();
         let meter = Meter::default();
@@ -274,24 +279,31 @@ impl Transfers {
     }
 }
 
-impl<C: revm::context::ContextTr<Journal: revm::context::JournalTr>> Inspector<C> for Transfers {
-    fn log(&mut self, _: &mut C, log: Log) {
+impl<DB: FrameState> Inspector<EvmContext<DB>> for Transfers {
+    fn step(&mut self, interpreter: &mut Interpreter, context: &mut EvmContext<DB>) {
+        frames::count_step(interpreter, context, 1);
+    }
+
+    fn log(&mut self, _: &mut EvmContext<DB>, log: Log) {
         self.logs.push(log);
     }
 
-    fn call(&mut self, _: &mut C, inputs: &mut CallInputs) -> Option<FrameOutcome> {
+    fn call(&mut self, _: &mut EvmContext<DB>, inputs: &mut CallInputs) -> Option<FrameOutcome> {
         // What a delegated call shows as value was sent before.
         let value = inputs.transfer_value().unwrap_or_default();
         self.begin(inputs.transfer_from(), inputs.transfer_to(), value);
         None
     }
 
-    fn call_end(&mut self, _: &mut C, _: &CallInputs, outcome: &mut FrameOutcome) {
+    fn call_end(&mut self, _: &mut EvmContext<DB>, _: &CallInputs, outcome: &mut FrameOutcome) {
         self.end(outcome.result.is_ok());
     }
 
-    fn create(&mut self, context: &mut C, inputs: &mut CreateInputs) -> Option<CreateOutcome> {
-        use revm::context::JournalTr as _;
+    fn create(
+        &mut self,
+        context: &mut EvmContext<DB>,
+        inputs: &mut CreateInputs,
+    ) -> Option<CreateOutcome> {
         let caller = inputs.caller();
         let account = context.journal_mut().load_account(caller);
         let nonce = account.map_or(0, |account| account.data.info.nonce);
@@ -303,7 +315,12 @@ impl<C: revm::context::ContextTr<Journal: revm::context::JournalTr>> Inspector<C
         None
     }
 
-    fn create_end(&mut self, _: &mut C, _: &CreateInputs, outcome: &mut CreateOutcome) {
+    fn create_end(
+        &mut self,
+        _: &mut EvmContext<DB>,
+        _: &CreateInputs,
+        outcome: &mut CreateOutcome,
+    ) {
         self.end(outcome.result.is_ok());
     }
 

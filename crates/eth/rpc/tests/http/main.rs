@@ -1,6 +1,7 @@
 //! Real JSON over a real socket, on a chain in memory.
 
 mod connections;
+mod endless;
 mod robustness;
 mod simulations;
 mod traces;

@@ -186,7 +186,9 @@ impl Version {
         let (number, system) = (self.number, std::env::consts::OS);
         match self.commit {
             [0, 0, 0, 0] => format!("ethrex/v{number}/{system}"),
-            commit => format!("ethrex/v{number}-{}/{system}", alloy_primitives::hex::encode(commit)),
+            commit => {
+                format!("ethrex/v{number}-{}/{system}", alloy_primitives::hex::encode(commit))
+            }
         }
     }
 }

@@ -245,7 +245,13 @@ impl Chain {
             }
         }
         // Not only where the head moves: the pool may have failed to follow the last time.
-        if pool.head().header.hash() == hash { Ok(()) } else { self.follow(pool, left) }
+        if pool.head().header.hash() != hash {
+            self.follow(pool, left)?;
+        }
+        if let Some(block) = self.inner.storage.finalized() {
+            pool.on_finalized(block.number);
+        }
+        Ok(())
     }
 
     /// The newest canonical block that `head` stands on.

@@ -96,6 +96,11 @@ impl Storage {
         self.core().disk.commit(batch)
     }
 
+    /// One transaction on the journal.
+    pub fn journal_entry(&self, hash: B256) -> Result<Option<Bytes>, StorageError> {
+        self.snapshot()?.get(Table::Journal, hash.as_slice()).map_err(StorageError::Read)
+    }
+
     /// All that is on the journal, ordered by hash.
     pub fn journal(&self) -> Result<Vec<(B256, Bytes)>, StorageError> {
         let mut entries = vec![];

@@ -25,6 +25,11 @@ pub const REPLACE_BLOB_PERCENT: u128 = 100;
 pub const WAITING_LIFETIME: Duration = Duration::from_secs(3 * 60 * 60);
 /// Arrivals remembered for whoever asks what is new.
 pub const MAX_ARRIVALS: usize = 8_192;
+/// Bytes of blob transactions at most that are kept after a block took them: their journal on the disk may be as large as the pool. The
+/// blocks of some two epochs fit, even if all their blobs came from here.
+pub const MAX_LIMBO_BYTES: usize = 256 * 1024 * 1024;
+/// Blocks after which they go where nothing becomes final; deeper reorganisations bring back no blobs.
+pub const MAX_LIMBO_BLOCKS: u64 = 1024;
 
 /// What an operator may change.
 #[derive(Debug, Clone, PartialEq, Eq)]

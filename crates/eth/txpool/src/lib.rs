@@ -7,6 +7,7 @@ mod blobs;
 pub mod config;
 mod error;
 pub mod journal;
+mod limbo;
 mod metrics;
 mod pool;
 mod pooled;

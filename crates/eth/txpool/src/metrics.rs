@@ -19,3 +19,10 @@ pub(crate) fn filled(ready: usize, waiting: usize, bytes: usize) {
     gauge!("txpool_waiting").set(waiting as f64);
     gauge!("txpool_bytes").set(bytes as f64);
 }
+
+/// What is kept of blob transactions that are in blocks.
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats; the limit is far below 2^52")]
+pub(crate) fn limbo((count, bytes): (usize, usize)) {
+    gauge!("txpool_limbo").set(count as f64);
+    gauge!("txpool_limbo_bytes").set(bytes as f64);
+}

@@ -6,6 +6,7 @@ use std::{
     time::Instant,
 };
 
+use alloy_eips::{eip2718::Encodable2718, eip7594::BlobTransactionSidecarVariant};
 use alloy_primitives::{Address, B256};
 use ethrex_stf::{Rules, next_base_fee, next_excess_blob_gas};
 use ethrex_types::{
@@ -20,6 +21,7 @@ use crate::{
     account::Account,
     admit::{admit, check_at, check_sender},
     config::{MAX_ARRIVALS, MAX_BLOB_TX_BYTES},
+    limbo::Limbo,
     metrics,
     price::{Price, may_replace},
     view::BySender,
@@ -85,6 +87,8 @@ struct Inner {
     by_price: BTreeSet<Price>,
     bytes: usize,
     waiting: usize,
+    /// Blob transactions that left for a block, but not the journal.
+    limbo: Limbo,
     next_seq: u64,
     /// Counts what became ready; the newest entries stand in `arrivals`.
     arrived: u64,
@@ -118,6 +122,7 @@ impl Pool {
             by_price: BTreeSet::new(),
             bytes: 0,
             waiting: 0,
+            limbo: Limbo::default(),
             next_seq: 0,
             arrived: 0,
             arrivals: VecDeque::new(),
@@ -146,10 +151,10 @@ impl Pool {
                 self.remove(hash);
                 return Err(fault.into());
             }
-            self.forget(&displaced);
+            self.forget(&hashes(&displaced));
             // It may have been mined or displaced while it was written: then its row came after its deletion.
-            if self.get(hash).is_none() {
-                self.forget(&[tx]);
+            if !self.shared.inner.read().keeps(hash) {
+                self.forget(&[hash]);
             }
             Ok(hash)
         });
@@ -202,7 +207,18 @@ impl Pool {
         let inner = self.shared.inner.read();
         let status = inner.status();
         metrics::filled(status.ready, status.waiting, inner.bytes);
+        metrics::limbo(inner.limbo.size());
         Ok(())
+    }
+
+    /// Blocks up to this height stay for good: the blobs of their transactions are forgotten.
+    pub fn on_finalized(&self, height: u64) {
+        let gone = {
+            let mut inner = self.shared.inner.write();
+            let head = inner.head.header.number;
+            inner.limbo.prune(head, Some(height))
+        };
+        self.forget(&gone);
     }
 
     /// The ready transactions in the order a block with these fees should take them. Later changes of the pool do not show.
@@ -243,8 +259,8 @@ impl Pool {
     /// Takes a transaction out, because it broke a block or its owner asks. It is forgotten for good.
     pub fn remove(&self, hash: B256) -> Option<Arc<PoolTx>> {
         let removed = self.shared.inner.write().take(hash);
-        if let Some(tx) = &removed {
-            self.forget(std::slice::from_ref(tx));
+        if removed.is_some() {
+            self.forget(&[hash]);
         }
         removed
     }
@@ -349,24 +365,54 @@ impl Pool {
         Ok(placed)
     }
 
-    /// Returns a transaction of a block that left the chain. Blobs stay away: their sidecars went with the block.
+    /// Returns a transaction of a block that left the chain. Blobs come from the journal; those that came with the block stay away.
     fn restore(&self, tx: Tx) {
-        if tx.is_blob() || self.shared.rules.admit(&tx).is_err() || tx.as_privileged().is_some() {
+        if self.shared.rules.admit(&tx).is_err() || tx.as_privileged().is_some() {
             return;
         }
+        let sidecar = match tx.is_blob().then(|| self.kept_sidecar(tx.hash())) {
+            Some(None) => return,
+            kept => kept.flatten(),
+        };
         let Ok(sender) = tx.recover_signer() else { return };
-        let raw = PoolTx::new(tx, sender, None, 0);
-        let (hash, encoded) = (raw.hash(), raw.encode_pooled());
+        let kept = sidecar.is_some();
+        let raw = PoolTx::new(tx, sender, sidecar, 0);
+        // What was kept is in the journal already.
+        let (hash, bytes, row) = (raw.hash(), raw.bytes(), (!kept).then(|| raw.encode_pooled()));
         match self.place(raw, true) {
             Ok((_, displaced)) => {
-                self.forget(&displaced);
-                if let Err(fault) = self.shared.journal.put(hash, &encoded) {
+                self.forget(&hashes(&displaced));
+                if let Some(row) = row
+                    && let Err(fault) = self.shared.journal.put(hash, &row)
+                {
                     tracing::warn!(%hash, error = %fault, "keep a transaction of a reorged block");
                 }
+            }
+            // The new branch has it too.
+            Err(AddError::Refused(Refused::NonceTooLow { .. })) if kept => {
+                let mut inner = self.shared.inner.write();
+                let height = inner.head.header.number;
+                inner.limbo.put(hash, bytes, height);
             }
             Err(refused) => {
                 tracing::debug!(%hash, %refused, "drop a transaction of a reorged block")
             }
+        }
+    }
+
+    /// The blobs of a transaction that a block had taken.
+    fn kept_sidecar(&self, hash: B256) -> Option<Arc<BlobTransactionSidecarVariant>> {
+        if !self.shared.inner.read().limbo.contains(hash) {
+            return None;
+        }
+        let row = self.shared.journal.get(hash).unwrap_or_else(|fault| {
+            tracing::warn!(%hash, error = %fault, "read the blobs of a reorged block");
+            None
+        });
+        // Written by this pool, after all checks.
+        match PoolTx::decode(&row?).ok()? {
+            PooledTx::Eip4844(tx) => Some(Arc::new(tx.strip_signature().sidecar)),
+            _ => None,
         }
     }
 
@@ -382,6 +428,12 @@ impl Pool {
             }
         }
         txs.sort_by_key(|(_, tx)| ethrex_types::alloy_consensus::Transaction::nonce(tx));
+        let (mined, txs): (Vec<_>, Vec<_>) = txs.into_iter().partition(|(_, tx)| self.is_mined(tx));
+        for (hash, tx) in mined {
+            let mut inner = self.shared.inner.write();
+            let height = inner.head.header.number;
+            inner.limbo.put(hash, tx.encode_2718_len(), height);
+        }
         let total = txs.len();
         for (hash, tx) in txs {
             match self.insert(tx, true) {
@@ -397,19 +449,33 @@ impl Pool {
         if stale.is_empty() { Ok(()) } else { self.shared.journal.delete(&stale) }
     }
 
+    /// Whether a transaction has blobs and its nonce is used: then it was kept because a block took it, and its proofs are not
+    /// checked once more.
+    fn is_mined(&self, tx: &PooledTx) -> bool {
+        let used = |sender| {
+            let account = self.shared.inner.read().state.account(sender).ok()??;
+            Some(tx.nonce() < account.nonce)
+        };
+        tx.is_eip4844() && tx.recover_signer().ok().and_then(used).unwrap_or_default()
+    }
+
     /// Takes transactions out of the journal. If that fails they come back after a restart and are refused then.
-    fn forget(&self, txs: &[Arc<PoolTx>]) {
-        if txs.is_empty() {
+    fn forget(&self, hashes: &[B256]) {
+        if hashes.is_empty() {
             return;
         }
-        let hashes: Vec<_> = txs.iter().map(|tx| tx.hash()).collect();
-        if let Err(fault) = self.shared.journal.delete(&hashes) {
+        if let Err(fault) = self.shared.journal.delete(hashes) {
             tracing::warn!(count = hashes.len(), error = %fault, "forget transactions");
         }
     }
 }
 
 impl Inner {
+    /// Whether the journal is to hold this transaction.
+    fn keeps(&self, hash: B256) -> bool {
+        self.by_hash.contains_key(&hash) || self.limbo.contains(hash)
+    }
+
     fn status(&self) -> Status {
         Status { ready: self.by_hash.len() - self.waiting, waiting: self.waiting }
     }
@@ -438,6 +504,7 @@ impl Inner {
         tx.seq = self.next_seq;
         self.next_seq += 1;
         let tx = Arc::new(tx);
+        self.limbo.take(tx.hash());
         let replaced = self.put(Arc::clone(&tx), &info);
         metrics::dropped("replaced", usize::from(replaced.is_some()));
         Ok((tx, evicted.into_iter().chain(replaced).collect()))
@@ -556,7 +623,8 @@ impl Inner {
         Ok(victims)
     }
 
-    /// Moves to a new head; returns what can no longer be mined or has waited too long. `known` are accounts in the new state.
+    /// Moves to a new head; returns what the journal need not keep any more: it can no longer be mined, or has waited too long.
+    /// `known` are accounts in the new state.
     fn refresh(
         &mut self,
         head: Head,
@@ -564,7 +632,7 @@ impl Inner {
         known: &HashMap<Address, AccountInfo>,
         spec: &ChainSpec,
         lifetime: std::time::Duration,
-    ) -> Result<Vec<Arc<PoolTx>>, StateError> {
+    ) -> Result<Vec<B256>, StateError> {
         // All reads first, so that a fault changes nothing. Only who has come meanwhile is not known.
         let info = |sender| match known.get(sender) {
             Some(info) => Ok((*sender, *info)),
@@ -576,21 +644,27 @@ impl Inner {
             && head.gas_limit >= self.head.gas_limit
             && spec.blob_params_at(head.next_timestamp)
                 == spec.blob_params_at(self.head.next_timestamp);
-        let mut left = Vec::new();
+        let (height, mut count, mut left) = (head.header.number, 0, Vec::new());
         for (sender, info) in infos {
             let account = self.accounts.get_mut(&sender).expect("its key was just listed");
-            left.extend(account.refresh(info.nonce, info.balance, |tx| {
-                alike || check_at(tx, spec, &head).is_ok()
-            }));
+            let gone = account
+                .refresh(info.nonce, info.balance, |tx| alike || check_at(tx, spec, &head).is_ok());
+            count += gone.len();
+            for tx in gone {
+                self.unindex(&tx);
+                if tx.sidecar().is_some() && tx.nonce() < info.nonce {
+                    self.limbo.put(tx.hash(), tx.bytes(), height);
+                } else {
+                    left.push(tx.hash());
+                }
+            }
         }
-        for tx in &left {
-            self.unindex(tx);
-        }
-        metrics::dropped("mined_or_invalid", left.len());
+        metrics::dropped("mined_or_invalid", count);
+        left.extend(self.limbo.prune(height, None));
         self.accounts.retain(|_, account| !account.is_empty());
         self.waiting = self.accounts.values().map(Account::waiting_len).sum();
         (self.head, self.state) = (head, state);
-        left.extend(self.expire(Instant::now(), lifetime));
+        left.extend(hashes(&self.expire(Instant::now(), lifetime)));
         Ok(left)
     }
 
@@ -605,6 +679,10 @@ impl Inner {
         metrics::dropped("expired", old.len());
         old.into_iter().filter_map(|hash| self.take(hash)).collect()
     }
+}
+
+fn hashes(txs: &[Arc<PoolTx>]) -> Vec<B256> {
+    txs.iter().map(|tx| tx.hash()).collect()
 }
 
 /// Replacement, and how much one sender may hold.

@@ -10,7 +10,7 @@ use ethrex_chain::{Chain, Importer, Payloads};
 use ethrex_rpc::{ApiConfig, Context, Engine, EngineConfig};
 use ethrex_stf::{Ethereum, Rules};
 use ethrex_storage::Storage;
-use ethrex_txpool::{NoJournal, Pool, PoolConfig};
+use ethrex_txpool::{Pool, PoolConfig};
 use ethrex_types::{
     ChainSpec, Genesis, PooledTx,
     alloy_consensus::{
@@ -92,7 +92,7 @@ impl Node {
         let head = chain.head();
         let state = Arc::new(storage.state_at(head.hash()).unwrap().unwrap());
         let config = PoolConfig::standard();
-        let pool = Pool::open(spec, rules, config, Arc::new(NoJournal), head, state).unwrap();
+        let pool = Pool::open(spec, rules, config, Arc::new(storage), head, state).unwrap();
         let importer = Importer::spawn(chain.clone(), pool.clone()).unwrap();
         let payloads = Payloads::spawn(chain.clone(), pool.clone(), None).unwrap();
         let config = EngineConfig {

@@ -110,6 +110,9 @@ impl Journal for Memory {
         self.rows.lock().retain(|hash, _| !hashes.contains(hash));
         Ok(())
     }
+    fn get(&self, hash: B256) -> Result<Option<Bytes>, JournalError> {
+        Ok(self.rows.lock().get(&hash).cloned())
+    }
     fn load(&self) -> Result<Vec<(B256, Bytes)>, JournalError> {
         Ok(self.rows.lock().iter().map(|(hash, raw)| (*hash, raw.clone())).collect())
     }
@@ -144,6 +147,9 @@ impl Journal for MinedMeanwhile {
     }
     fn delete(&self, hashes: &[B256]) -> Result<(), JournalError> {
         self.rows.delete(hashes)
+    }
+    fn get(&self, hash: B256) -> Result<Option<Bytes>, JournalError> {
+        self.rows.get(hash)
     }
     fn load(&self) -> Result<Vec<(B256, Bytes)>, JournalError> {
         self.rows.load()

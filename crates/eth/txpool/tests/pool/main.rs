@@ -1,4 +1,5 @@
 //! The pool as its callers see it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chain;
 
@@ -8,7 +9,10 @@ use alloy_primitives::U256;
 use chain::{MinedMeanwhile, State, Wallet, World};
 use ethrex_storage::Storage;
 use ethrex_txpool::{AddError, Journal, PoolConfig, Refused, Status};
-use ethrex_types::alloy_consensus::{Transaction, TxEip1559};
+use ethrex_types::{
+    Tx,
+    alloy_consensus::{Transaction, TxEip1559},
+};
 
 #[track_caller]
 fn refused(result: Result<alloy_primitives::B256, AddError>, message: &str) {
@@ -176,6 +180,71 @@ fn a_transaction_of_a_reorged_block_returns() {
     world.advance_after_reorg(vec![tx]);
     assert!(world.pool.get(hash).is_some());
     assert_eq!(world.journal.hashes(), [hash]);
+}
+
+/// A world in which a block has taken a blob transaction: its hash, itself without blobs, and who sent it.
+fn with_mined_blob() -> (World, alloy_primitives::B256, Tx, Wallet) {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    let hash = world.pool.add(wallet.blob(0, 1)).unwrap();
+    let tx = world.pool.get(hash).unwrap().tx().clone();
+    world.state.nonce(wallet.address(), 1);
+    world.advance();
+    assert!(world.pool.get(hash).is_none());
+    (world, hash, tx, wallet)
+}
+
+#[track_caller]
+fn has_blob(world: &World, hash: alloy_primitives::B256) {
+    let tx = world.pool.get(hash).unwrap();
+    let hashes = tx.tx().blob_versioned_hashes().unwrap();
+    assert_eq!(world.pool.blobs(hashes).len(), 1, "its blob is served again");
+    assert_eq!(world.journal.hashes(), [hash]);
+}
+
+#[test]
+fn a_blob_transaction_of_a_reorged_block_returns_with_its_blobs() {
+    let (world, hash, tx, wallet) = with_mined_blob();
+    world.state.nonce(wallet.address(), 0);
+    world.advance_after_reorg(vec![tx]);
+    has_blob(&world, hash);
+    // It is an ordinary one again: what takes it out takes it out for good.
+    world.pool.on_finalized(u64::MAX);
+    has_blob(&world, hash);
+    world.pool.remove(hash);
+    assert!(world.journal.hashes().is_empty());
+}
+
+#[test]
+fn a_restart_does_not_lose_the_blobs_of_blocks() {
+    let (world, hash, tx, wallet) = with_mined_blob();
+    let again = world.reopen();
+    assert_eq!(again.pool.status(), Status::default());
+    again.state.nonce(wallet.address(), 0);
+    again.advance_after_reorg(vec![tx]);
+    has_blob(&again, hash);
+}
+
+#[test]
+fn blobs_that_both_branches_have_are_kept_for_the_next_reorg() {
+    let (world, hash, tx, wallet) = with_mined_blob();
+    world.advance_after_reorg(vec![tx.clone()]);
+    assert!(world.pool.get(hash).is_none());
+    world.state.nonce(wallet.address(), 0);
+    world.advance_after_reorg(vec![tx]);
+    has_blob(&world, hash);
+}
+
+#[test]
+fn blobs_of_final_blocks_are_forgotten() {
+    let (world, hash, tx, wallet) = with_mined_blob();
+    assert_eq!(world.journal.hashes(), [hash]);
+    world.pool.on_finalized(chain::head().number);
+    assert!(world.journal.hashes().is_empty());
+    // Then such a transaction stays away: nobody can put it into a block.
+    world.state.nonce(wallet.address(), 0);
+    world.advance_after_reorg(vec![tx]);
+    assert_eq!(world.pool.status(), Status::default());
 }
 
 #[test]

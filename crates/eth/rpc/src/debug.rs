@@ -44,8 +44,7 @@ fn raw_header(context: &Context, args: &mut Args) -> Result<Bytes, RpcError> {
 
 fn raw_access_list(context: &Context, args: &mut Args) -> Result<Bytes, RpcError> {
     let block = context.existing_block(args.required()?)?;
-    let list = context.access_list(&block)?.ok_or(RpcError::NoAccessList)?;
-    Ok(alloy_rlp::encode(list).into())
+    context.access_list(&block)?.ok_or(RpcError::NoAccessList)
 }
 
 fn raw_receipts(context: &Context, args: &mut Args) -> Result<Vec<Bytes>, RpcError> {

@@ -1,7 +1,9 @@
-//! Block access lists (EIP-7928), made again from blocks whose parent's state is kept.
+//! Block access lists (EIP-7928), as they are stored with their blocks.
 
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_rlp::Decodable;
 use ethrex_chain::ReplayError;
+use ethrex_storage::StorageError;
 use ethrex_types::{BlockAccessList, RecoveredBlock};
 use serde_json::{Value, json};
 
@@ -13,21 +15,28 @@ pub(super) fn get_block_access_list(
     args: &mut Args,
 ) -> Result<Option<Value>, RpcError> {
     let Some(block) = context.block(args.required()?)? else { return Ok(None) };
-    Ok(context.access_list(&block)?.as_ref().map(shown))
+    let Some(list) = context.access_list(&block)? else { return Ok(None) };
+    let list = BlockAccessList::decode(&mut list.as_ref())
+        .map_err(|source| StorageError::Corrupt { table: "access_lists", source })?;
+    Ok(Some(shown(&list)))
 }
 
 impl Context {
-    /// The access list of a block; `None` before Amsterdam.
-    pub(crate) fn access_list(
-        &self,
-        block: &RecoveredBlock,
-    ) -> Result<Option<BlockAccessList>, RpcError> {
+    /// The access list of a block, in RLP; `None` before Amsterdam. Where it is not stored it is made again, as long as the state is
+    /// kept that the block ran on.
+    pub(crate) fn access_list(&self, block: &RecoveredBlock) -> Result<Option<Bytes>, RpcError> {
         let header = block.sealed().header();
         if header.block_access_list_hash.is_none() {
             return Ok(None);
         }
+        let stored = self.chain().storage().access_list(block.sealed().hash())?;
+        if stored.is_some() {
+            return Ok(stored);
+        }
         match self.chain().replay(block) {
-            Ok(Some(replayed)) => Ok(replayed.executed.block_access_list),
+            Ok(Some(replayed)) => {
+                Ok(replayed.executed.block_access_list.map(|list| alloy_rlp::encode(list).into()))
+            }
             Ok(None) => Err(RpcError::Pruned),
             Err(ReplayError::Storage(fault)) => Err(fault.into()),
             Err(ReplayError::State(fault)) => Err(fault.into()),

@@ -132,10 +132,11 @@ impl ServerConfig {
         }
     }
 
-    /// Listens for a consensus client on this address.
+    /// Listens for a consensus client on this address, over HTTP and WebSocket.
     #[must_use]
     pub fn engine(listen: SocketAddr) -> Self {
         Self {
+            websocket: Some(Gate::open()),
             max_request_bytes: MAX_ENGINE_REQUEST_BYTES,
             max_response_bytes: MAX_ENGINE_RESPONSE_BYTES,
             ..Self::on(listen)

@@ -1,17 +1,13 @@
 //! The Engine API, case by case: statuses, codes and what they leave behind.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod world;
 
-use alloy_primitives::{Address, B256, Bytes, U256, hex};
-use ethrex_rpc::{JwtSecret, Server, ServerConfig};
-use ethrex_storage::Storage;
+use alloy_primitives::{Address, B256, U256, hex};
+use ethrex_rpc::modules;
+use ethrex_storage::{LAYERS_PER_GROUP, STATE_HISTORY, Storage, UNDO_HISTORY};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
-use tokio_util::sync::CancellationToken;
 use world::{
     BLOB_BYTES, Node, SLOT, Until, ZERO, check_invalid, choice, genesis, hash, syncing, valid,
 };
@@ -22,6 +18,7 @@ const FORK_CHOICE: i32 = -38_002;
 const ATTRIBUTES: i32 = -38_003;
 const TOO_LARGE: i32 = -38_004;
 const UNSUPPORTED_FORK: i32 = -38_005;
+const TOO_DEEP_REORG: i32 = -38_006;
 
 /// A block whose state root is wrong, on the parent of `offer`, with the right hash for its content.
 fn lie(offer: &[Value]) -> Vec<Value> {
@@ -555,12 +552,7 @@ fn a_reorg_may_begin_below_the_states_that_are_kept() {
 
     let long = ours.grow(fork, 1, 180);
     let head = hash(&long[179]);
-    // Flushing is done by a thread of its own.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while ours.chain.storage().earliest_state().number < 64 {
-        assert!(std::time::Instant::now() < deadline, "states are flushed");
-        std::thread::yield_now();
-    }
+    wait_for_states_from(&ours, 64);
     let accepted = json!({"status": "ACCEPTED", "latestValidHash": null, "validationError": null});
     assert_eq!(ours.offer(&side[0]), accepted);
     let bad = lie(&side[1]);
@@ -590,6 +582,68 @@ fn a_reorg_may_begin_below_the_states_that_are_kept() {
     let low = hash(&long[9]);
     assert_eq!(ours.follow(low), valid(low));
     assert_eq!(ours.chain.head().number, 30);
+}
+
+#[test]
+fn a_reorg_below_all_that_is_known_is_too_deep_and_changes_nothing() {
+    let node = Node::new(Until::Osaka);
+    let height = STATE_HISTORY + UNDO_HISTORY + 3 * LAYERS_PER_GROUP;
+    // The way back ends at the base below the oldest changes that are kept. A branch parts there, and one a block below.
+    let last = 2 * LAYERS_PER_GROUP;
+    node.grow(node.head(), 1, last as usize - 1);
+    let below = node.head();
+    let too_deep = node.extend(below, 2);
+    let fork = hash(&node.extend(below, 1));
+    let deepest = node.extend(fork, 2);
+    node.grow(fork, 1, (height - last) as usize);
+    let head = node.head();
+    assert_eq!(node.chain.head().number, height);
+    wait_for_states_from(&node, height - STATE_HISTORY);
+
+    for _ in 0..2 {
+        node.offer(&too_deep);
+        let params = vec![choice(hash(&too_deep), ZERO, ZERO)];
+        assert_eq!(node.code(&node.fork_choice_method(), params), TOO_DEEP_REORG);
+        assert_eq!((node.head(), at(&node, height)), (head, head), "the head has not moved");
+    }
+    // The chain goes on from here.
+    node.extend(head, 3);
+    node.offer(&deepest);
+    assert_eq!(node.follow(hash(&deepest)), valid(hash(&deepest)), "over a thousand blocks leave");
+    assert_eq!(node.chain.head().number, last + 1);
+    node.extend(hash(&deepest), 3);
+}
+
+/// Flushing is done by a thread of its own.
+fn wait_for_states_from(node: &Node, height: u64) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while node.chain.storage().earliest_state().number < height {
+        assert!(std::time::Instant::now() < deadline, "states are flushed");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn blobs_of_a_block_that_leaves_the_chain_are_pending_again() {
+    let node = Node::new(Until::Osaka);
+    let fork = node.head();
+    let side = node.extend(fork, 2);
+    node.follow(fork);
+    let blob = node.blob(0, b"hello");
+    let served = || node.get("engine_getBlobsV2", vec![json!([blob])]);
+    let before = served();
+    let taken = node.extend(fork, 1);
+    assert_eq!(taken[1], json!([blob]));
+    assert_eq!((node.pool.status().ready, served()), (0, Value::Null));
+    assert_eq!(node.follow(hash(&side)), valid(hash(&side)));
+    assert_eq!((node.pool.status().ready, served()), (1, before));
+    let again = node.extend(hash(&side), 3);
+    assert_eq!(again[1], json!([blob]), "another block has taken it");
+    // Once that block is final, its blobs are no longer kept.
+    let rows = || node.chain.storage().journal().unwrap().len();
+    assert_eq!(rows(), 1);
+    node.get(&node.fork_choice_method(), vec![choice(hash(&again), hash(&again), hash(&again))]);
+    assert_eq!(rows(), 0);
 }
 
 #[test]
@@ -673,68 +727,26 @@ fn a_fork_choice_survives_a_restart() {
     assert_eq!(storage.finalized().unwrap().hash, last);
 }
 
-/// Status of a POST with this `Authorization` header, and the body.
-async fn post(address: std::net::SocketAddr, authorization: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{authorization}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+/// Calls a method of the public namespaces.
+async fn public(node: &Node, method: &str, params: Value) -> Value {
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let (answer, _) = modules(&node.context).raw_json_request(&call.to_string(), 1).await.unwrap();
+    serde_json::from_str(answer.get()).unwrap()
 }
 
 #[tokio::test]
-async fn only_who_knows_the_secret_is_answered() {
-    let node = Node::new(Until::Osaka);
-    let secret = JwtSecret::new([3; 32]);
-    let stop = CancellationToken::new();
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let running = Server::new(ServerConfig::engine(listen))
-        .add(node.engine.methods(&node.context))
-        .unwrap()
-        .authenticated(secret.clone())
-        .start(stop.clone())
-        .await
-        .unwrap();
-    let call = |method: &str| {
-        json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": []}).to_string()
-    };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let bearer = |secret: &JwtSecret, at| format!("Authorization: Bearer {}\r\n", secret.token(at));
-    let address = running.address();
-    for refused in [
-        String::new(),
-        bearer(&JwtSecret::new([4; 32]), now),
-        bearer(&secret, now - 120),
-        bearer(&secret, now + 120),
-        "Authorization: Basic eDp5\r\n".to_owned(),
-    ] {
-        let (status, body) = post(address, &refused, &call("eth_chainId")).await;
-        assert_eq!(status, 401, "{refused}{body}");
-    }
-    let good = bearer(&secret, now);
-    let (status, body) = post(address, &good, &call("eth_chainId")).await;
-    assert_eq!(status, 200);
-    assert!(body.contains("0x9"), "{body}");
-    // Not everything of `eth` is served here, and nothing else.
-    for absent in ["eth_getProof", "debug_getRawBlock", "txpool_status"] {
-        let (_, body) = post(address, &good, &call(absent)).await;
-        assert!(body.contains("-32601"), "{absent}: {body}");
-    }
-    let params = json!([choice(node.head(), ZERO, ZERO), null]);
-    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "engine_forkchoiceUpdatedV3", "params": params});
-    let (_, body) = post(address, &good, &call.to_string()).await;
-    assert!(body.contains("VALID"), "{body}");
-    // A request as large as blocks may be is read.
-    let large = Bytes::from(vec![0; 10 * 1024 * 1024]);
-    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "engine_newPayloadV4", "params": [{"extraData": large}]});
-    let (status, body) = post(address, &good, &call.to_string()).await;
-    assert_eq!(status, 200, "{body}");
-    assert!(body.contains("-32602"), "{body}");
-    stop.cancel();
-    running.stopped().await.unwrap();
+async fn access_lists_outlive_the_states_they_were_made_on() {
+    let node = Node::new(Until::Amsterdam);
+    let offers = node.grow(node.head(), 1, (STATE_HISTORY + 2 * LAYERS_PER_GROUP) as usize);
+    wait_for_states_from(&node, LAYERS_PER_GROUP);
+    let number = json!(["0x1"]);
+    let raw = public(&node, "debug_getRawBlockAccessList", number.clone()).await;
+    assert_eq!(raw["result"], offers[0][0]["blockAccessList"]);
+    let list = public(&node, "eth_getBlockAccessList", number).await;
+    let accounts = list["result"].as_array().unwrap_or_else(|| panic!("{list}"));
+    // The system contracts, at least; each with what became of it.
+    assert!(accounts.len() > 1, "{list}");
+    assert!(accounts.iter().any(|account| account["storageChanges"] != json!([])), "{list}");
+    let none = public(&node, "eth_getBlockAccessList", json!(["0xffff"])).await;
+    assert_eq!(none["result"], Value::Null);
 }

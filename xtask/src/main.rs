@@ -25,6 +25,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   fuzz [TARGET]... [--seconds N]           look for inputs that break a target of tests/fuzz (60 s each)
   tidy [DIR]                               conventions that no compiler checks
   coverage [--write]                       list the tests by the ids of the test plan, or write them into its table
+  metrics --write                          list in docs/metrics.md what the crates record; tidy checks the list
   licences                                 licences and doubled versions of dependencies
   contracts [--write]                      compare (or rewrite) the committed contract artifacts
   vectors [--check]                        write the golden vectors shared by Rust and Solidity
@@ -53,6 +54,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["tidy", dir] => tidy::run(Path::new(dir)),
         ["coverage"] => tidy::coverage(&root, false),
         ["coverage", "--write"] => tidy::coverage(&root, true),
+        ["metrics", "--write"] => tidy::metrics(&root),
         ["licences"] => licences::run(&root),
         ["contracts"] => contracts::check(&root),
         ["contracts", "--write"] => contracts::write(&root),

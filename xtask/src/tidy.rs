@@ -7,6 +7,7 @@ mod coverage;
 mod docs;
 mod gas;
 mod manifests;
+mod metrics;
 mod places;
 mod source;
 #[cfg(test)]
@@ -73,6 +74,15 @@ pub(crate) fn coverage(root: &Path, write: bool) -> Result<()> {
         .wrap_err_with(|| format!("write {}", page.display()))
 }
 
+/// Brings the page of metrics up to date.
+pub(crate) fn metrics(root: &Path) -> Result<()> {
+    let page = root.join(metrics::PAGE);
+    let text = fs::read_to_string(&page).wrap_err_with(|| format!("read {}", page.display()))?;
+    let metrics = metrics::find(&Tree::read(root)?);
+    fs::write(&page, metrics::rewritten(&text, &metrics))
+        .wrap_err_with(|| format!("write {}", page.display()))
+}
+
 fn check(tree: &Tree) -> Result<Vec<Finding>> {
     let mut found = manifests::check(tree)?;
     found.extend(source::check(tree));
@@ -80,6 +90,7 @@ fn check(tree: &Tree) -> Result<Vec<Finding>> {
     found.extend(places::check(tree));
     found.extend(coverage::check(tree));
     found.extend(gas::check(tree));
+    found.extend(metrics::check(tree));
     found.sort();
     found.dedup();
     Ok(found)

@@ -283,3 +283,14 @@ fn the_gas_table_says_what_the_snapshot_says() {
     let unknown = format!("`{snapshot}` knows no call `burn`");
     check("| `burn` | 51,284 | `claim` | 51,284 |", &[&unknown]);
 }
+
+#[test]
+fn metrics_are_recorded_in_one_file_and_listed() {
+    breaks(
+        "crates/rollup/rules/src/fee.rs",
+        "pub fn paid() { metrics::counter!(\"fees_total\").increment(1) }",
+        "belongs into",
+    );
+    breaks("docs/metrics.md", "# Metrics\n", "run `cargo xtask metrics --write`");
+    breaks("docs/grafana/x.json", r#"{"expr": "rate(fees_total[1m])"}"#, "records `fees_total`");
+}

@@ -8,7 +8,8 @@ use std::{
 
 use clap::Args;
 use ethrex_node::config::{
-    Cors, DataDir, HttpConfig, Layout, Namespaces, RpcConfig, RpcLimits, rpc_limits as limit,
+    Cors, DataDir, HttpConfig, Layout, Namespaces, RpcConfig, RpcLimits, TraceLimits,
+    rpc_limits as limit,
 };
 use url::Url;
 
@@ -113,6 +114,18 @@ pub(crate) struct RpcArgs {
     /// Blocks that one search for logs may span.
     #[arg(id = "rpc.max-blocks-per-filter", long = "rpc.max-blocks-per-filter", value_name = "BLOCKS", default_value_t = limit::MAX_LOG_BLOCKS, value_parser = clap::value_parser!(u64).range(1..))]
     max_log_blocks: u64,
+    /// Seconds that one request for traces may take, more than 0 and at most 100.
+    #[arg(id = "rpc.trace-timeout", long = "rpc.trace-timeout", value_name = "SECONDS", default_value_t = limit::MAX_TRACE_TIME.as_secs_f64(), value_parser = trace_seconds)]
+    trace_timeout: f64,
+    /// Megabytes that recording the trace of one transaction may take; as many for each request that is worked on.
+    #[arg(id = "rpc.trace-memory", long = "rpc.trace-memory", value_name = "MB", default_value_t = (limit::MAX_TRACE_BYTES >> 20) as u32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    trace_memory: u32,
+    /// Requests for traces that are worked on at the same time; more wait.
+    #[arg(id = "rpc.max-tracing-requests", long = "rpc.max-tracing-requests", value_name = "REQUESTS", default_value_t = limit::MAX_TRACES as u32, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    max_traces: u32,
+    /// Blocks that one trace_filter may span.
+    #[arg(id = "rpc.max-trace-filter-blocks", long = "rpc.max-trace-filter-blocks", value_name = "BLOCKS", default_value_t = limit::MAX_TRACE_FILTER_BLOCKS, value_parser = clap::value_parser!(u64).range(1..))]
+    max_trace_filter_blocks: u64,
 }
 
 impl RpcArgs {
@@ -153,6 +166,12 @@ impl RpcArgs {
             max_connections: self.max_connections,
             max_logs: usize::try_from(self.max_logs).unwrap_or(usize::MAX),
             max_log_blocks: self.max_log_blocks,
+            traces: TraceLimits {
+                time: Duration::from_secs_f64(self.trace_timeout),
+                bytes: (self.trace_memory as usize) << 20,
+                concurrent: self.max_traces as usize,
+                filter_blocks: self.max_trace_filter_blocks,
+            },
         }
     }
 }
@@ -187,6 +206,21 @@ fn seconds(text: &str) -> Result<f64, BadSeconds> {
     let bare = text.strip_suffix('s').unwrap_or(text);
     bare.parse().ok().filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds)).ok_or(BadSeconds)
 }
+
+/// Traces must end before their connection is closed because nothing moves on it: then the caller would not learn why.
+fn trace_seconds(text: &str) -> Result<f64, BadTraceSeconds> {
+    let seconds = seconds(text).map_err(|_| BadTraceSeconds)?;
+    let good = seconds > 0.0 && seconds <= MAX_TRACE_SECONDS;
+    good.then_some(seconds).ok_or(BadTraceSeconds)
+}
+
+/// See [`trace_seconds`].
+const MAX_TRACE_SECONDS: f64 = 100.0;
+const _: () = assert!(MAX_TRACE_SECONDS < limit::IDLE_TIMEOUT.as_secs() as f64);
+
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("write a number of seconds, more than 0 and at most {MAX_TRACE_SECONDS}")]
+struct BadTraceSeconds;
 
 /// Nobody waits for longer.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -238,6 +272,10 @@ mod tests {
         assert_eq!(seconds("0.5").unwrap(), 0.5);
         for bad in ["5m", "-1", "nan", "1e9", ""] {
             assert!(seconds(bad).is_err(), "{bad}");
+        }
+        assert_eq!(trace_seconds("100").unwrap(), 100.0);
+        for bad in ["0", "100.5", "1m"] {
+            assert!(trace_seconds(bad).is_err(), "{bad}");
         }
     }
 }

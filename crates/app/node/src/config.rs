@@ -168,6 +168,21 @@ pub struct RpcLimits {
     pub max_logs: usize,
     /// Blocks that one search for logs may span.
     pub max_log_blocks: u64,
+    /// What one request for traces may take.
+    pub traces: TraceLimits,
+}
+
+/// What one request for traces may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceLimits {
+    /// Time of a request at most.
+    pub time: Duration,
+    /// Bytes that recording one transaction may take, as they are estimated.
+    pub bytes: usize,
+    /// Requests that are worked on at the same time.
+    pub concurrent: usize,
+    /// Blocks that one `trace_filter` may span.
+    pub filter_blocks: u64,
 }
 
 /// Which program this is: callers and consensus clients ask.

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use ethrex_rpc::{ApiConfig, Gate, Ipc, IpcConfig, Methods, Running, Server, ServerConfig};
+use ethrex_rpc::{
+    ApiConfig, Gate, Ipc, IpcConfig, Methods, Running, Server, ServerConfig, TraceConfig,
+};
 use eyre::Result;
 
 use crate::{
-    config::{ChainConfig, Cors, HttpConfig, RpcLimits},
+    config::{ChainConfig, Cors, HttpConfig, RpcLimits, TraceLimits},
     tasks::Tasks,
 };
 
@@ -89,6 +91,19 @@ pub(crate) fn api_config(client_version: String, limits: &RpcLimits) -> ApiConfi
         evm_timeout: limits.evm_timeout,
         max_logs: limits.max_logs,
         max_log_blocks: limits.max_log_blocks,
+        trace: trace_config(limits),
         ..ApiConfig::standard(client_version)
+    }
+}
+
+fn trace_config(limits: &RpcLimits) -> TraceConfig {
+    let TraceLimits { time, bytes, concurrent, filter_blocks } = limits.traces;
+    let answer_bytes = limits.max_response_bytes as usize;
+    TraceConfig {
+        concurrent,
+        time,
+        filter_blocks,
+        answer_bytes: answer_bytes.saturating_sub(ethrex_rpc::config::ANSWER_FRAME),
+        ..TraceConfig::recording(bytes)
     }
 }

@@ -71,8 +71,10 @@ pub const MAX_TRACE_BYTES: usize = 256 * 1024 * 1024;
 pub const MAX_TRACE_STEPS: u64 = 400_000;
 /// Longest time that one request may trace; shorter than [`IDLE_TIMEOUT`], so that its caller learns why.
 pub const MAX_TRACE_TIME: Duration = Duration::from_secs(60);
+/// What a response has around its answer, in bytes, and more.
+pub const ANSWER_FRAME: usize = 1024;
 /// Bytes of an answer of traces: what a response may have, less its frame.
-pub const MAX_TRACE_ANSWER: usize = MAX_RESPONSE_BYTES as usize - 1024;
+pub const MAX_TRACE_ANSWER: usize = MAX_RESPONSE_BYTES as usize - ANSWER_FRAME;
 /// Blocks that one `trace_filter` may span: each is executed again.
 pub const MAX_TRACE_FILTER_BLOCKS: u64 = 100;
 /// Calls that one `trace_callMany` may make.
@@ -205,6 +207,13 @@ impl TraceConfig {
             filter_blocks: MAX_TRACE_FILTER_BLOCKS,
             calls: MAX_TRACE_CALLS,
         }
+    }
+
+    /// As [`Self::standard`], with this much memory for the recording of a transaction, and as many steps as fit it.
+    #[must_use]
+    pub const fn recording(bytes: usize) -> Self {
+        const BYTES_PER_STEP: usize = MAX_TRACE_BYTES / MAX_TRACE_STEPS as usize;
+        Self { bytes, steps: (bytes / BYTES_PER_STEP) as u64, ..Self::standard() }
     }
 }
 

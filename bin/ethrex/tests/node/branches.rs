@@ -35,6 +35,13 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// Its transactions, as wallets send them.
+    pub(crate) fn raw_txs(&self) -> &[Value] {
+        self.params[0]["transactions"].as_array().unwrap()
+    }
+}
+
+impl Block {
     pub(crate) fn offer(&self, to: &Client) -> io::Result<()> {
         let status = to.engine("engine_newPayloadV4", &self.params)?;
         assert_eq!(status["status"], "VALID", "{status}");

@@ -130,6 +130,10 @@ impl World {
                 None => assert_eq!(receipt, Value::Null, "{tx} is in no block of this chain"),
             }
         }
+        let known = client.get_all("eth_getTransactionByHash", all.iter().map(|tx| json!([tx])));
+        for (tx, known) in all.iter().zip(known) {
+            assert_eq!(known["hash"], json!(tx), "{tx} was taken: it is mined or waits");
+        }
         let mined: BTreeSet<B256> = chain.iter().flat_map(|block| block.txs.clone()).collect();
         let content = client.get("txpool_content", &[]);
         for side in ["pending", "queued"] {
@@ -177,8 +181,10 @@ fn a_node_that_is_killed_in_a_reorg_or_a_payload_goes_on_where_it_was() {
     let mut world = World { branches, genesis, taken: [0, 0], acknowledged, wanted, turn: 0 };
     // One that no block takes, and one that waits for another: the node's word is enough for both.
     let kept = [transfer(KEYS[2], 0), transfer(KEYS[2], 7)];
-    for raw in &kept {
-        node.client.get("eth_sendRawTransaction", &[json!(raw)]);
+    let mined = world.branches[0].iter().chain(&world.branches[1][TRUNK..]);
+    for raw in mined.flat_map(Block::raw_txs).cloned().chain(kept.each_ref().map(|raw| json!(raw)))
+    {
+        node.client.get("eth_sendRawTransaction", &[raw]);
     }
     let kept = kept.map(|raw| keccak256(alloy_primitives::hex::decode(raw).unwrap()));
     let begun = Instant::now();

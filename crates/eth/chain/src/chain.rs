@@ -236,6 +236,7 @@ impl Chain {
         (pool, left): (&Pool, Vec<Tx>),
     ) -> Result<(), ChainError> {
         let hash = head.hash();
+        pool.save_reorged(&left);
         {
             let _writer = self.inner.writer.lock();
             let moves = self.inner.head.borrow().hash() != hash;

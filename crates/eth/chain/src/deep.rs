@@ -51,6 +51,7 @@ pub(crate) fn apply(
         Ok(executed) => executed,
         Err(why) => return Ok(ForkChoiceStatus::Invalid(why)),
     };
+    judge.pool.save_reorged(&left);
     // Both are forgotten on the way back; what the consensus client does not say now stays if it can.
     let kept = |old: Option<BlockRef>| old.map(|block| block.hash);
     let safe = wanted.safe.or(kept(storage.safe()));

@@ -7,11 +7,11 @@ use ethrex_storage::{Storage, StorageError};
 
 /// Keeps the transactions whose hash was handed out. A call returns when the change is durable.
 pub trait Journal: Debug + Send + Sync {
-    /// Keeps a transaction, with its sidecar, under its hash.
+    /// Keeps transactions, with their sidecars, under their hashes.
     ///
     /// # Errors
-    /// If it is not certain to be on disk.
-    fn put(&self, hash: B256, raw: &[u8]) -> Result<(), JournalError>;
+    /// If they are not certain to be on disk.
+    fn put(&self, rows: &[(B256, Bytes)]) -> Result<(), JournalError>;
     /// Forgets transactions; unknown ones are no error.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ pub struct JournalError(#[source] pub Arc<dyn Error + Send + Sync>);
 pub struct NoJournal;
 
 impl Journal for NoJournal {
-    fn put(&self, _: B256, _: &[u8]) -> Result<(), JournalError> {
+    fn put(&self, _: &[(B256, Bytes)]) -> Result<(), JournalError> {
         Ok(())
     }
 
@@ -57,8 +57,8 @@ impl Journal for NoJournal {
 }
 
 impl Journal for Storage {
-    fn put(&self, hash: B256, raw: &[u8]) -> Result<(), JournalError> {
-        Ok(self.journal_put(&[(hash, Bytes::copy_from_slice(raw))])?)
+    fn put(&self, rows: &[(B256, Bytes)]) -> Result<(), JournalError> {
+        Ok(self.journal_put(rows)?)
     }
 
     fn delete(&self, hashes: &[B256]) -> Result<(), JournalError> {

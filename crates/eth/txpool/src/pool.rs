@@ -7,7 +7,7 @@ use std::{
 };
 
 use alloy_eips::{eip2718::Encodable2718, eip7594::BlobTransactionSidecarVariant};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use ethrex_stf::{Rules, next_base_fee, next_excess_blob_gas};
 use ethrex_types::{
     AccountInfo, ChainSpec, Fork, PooledTx, SealedHeader, StateError, StateReader, Tx,
@@ -147,7 +147,7 @@ impl Pool {
     pub fn add(&self, tx: PooledTx) -> Result<B256, AddError> {
         let result = self.insert(tx, true).and_then(|(tx, displaced)| {
             let hash = tx.hash();
-            if let Err(fault) = self.shared.journal.put(hash, &tx.encode_pooled()) {
+            if let Err(fault) = self.shared.journal.put(&[(hash, tx.encode_pooled().into())]) {
                 self.remove(hash);
                 return Err(fault.into());
             }
@@ -201,14 +201,22 @@ impl Pool {
             inner.refresh(head, state, &known, &self.shared.spec, lifetime)?
         };
         self.forget(&dropped);
-        for tx in reorged {
-            self.restore(tx);
+        if !reorged.is_empty() {
+            self.restore(reorged);
         }
         let inner = self.shared.inner.read();
         let status = inner.status();
         metrics::filled(status.ready, status.waiting, inner.bytes);
         metrics::limbo(inner.limbo.size());
         Ok(())
+    }
+
+    /// Writes transactions of blocks to the journal that are about to leave the chain. If the process dies before [`Self::on_head`] has
+    /// them back, the next start does.
+    pub fn save_reorged(&self, txs: &[Tx]) {
+        // Those with blobs never left the journal.
+        let returning = txs.iter().filter(|tx| !tx.is_blob() && self.may_return(tx));
+        self.write(&returning.map(|tx| (tx.hash(), tx.encoded_2718().into())).collect::<Vec<_>>());
     }
 
     /// Blocks up to this height stay for good: the blobs of their transactions are forgotten.
@@ -365,38 +373,57 @@ impl Pool {
         Ok(placed)
     }
 
-    /// Returns a transaction of a block that left the chain. Blobs come from the journal; those that came with the block stay away.
-    fn restore(&self, tx: Tx) {
-        if self.shared.rules.admit(&tx).is_err() || tx.as_privileged().is_some() {
-            return;
-        }
-        let sidecar = match tx.is_blob().then(|| self.kept_sidecar(tx.hash())) {
-            Some(None) => return,
-            kept => kept.flatten(),
-        };
-        let Ok(sender) = tx.recover_signer() else { return };
-        let kept = sidecar.is_some();
-        let raw = PoolTx::new(tx, sender, sidecar, 0);
-        // What was kept is in the journal already.
-        let (hash, bytes, row) = (raw.hash(), raw.bytes(), (!kept).then(|| raw.encode_pooled()));
-        match self.place(raw, true) {
-            Ok((_, displaced)) => {
-                self.forget(&hashes(&displaced));
-                if let Some(row) = row
-                    && let Err(fault) = self.shared.journal.put(hash, &row)
-                {
-                    tracing::warn!(%hash, error = %fault, "keep a transaction of a reorged block");
+    /// Returns transactions of blocks that left the chain. Blobs come from the journal; those that came with their block stay away.
+    fn restore(&self, txs: Vec<Tx>) {
+        let (mut rows, mut gone) = (Vec::new(), Vec::new());
+        for tx in txs.into_iter().filter(|tx| self.may_return(tx)) {
+            let sidecar = match tx.is_blob().then(|| self.kept_sidecar(tx.hash())) {
+                Some(None) => continue,
+                kept => kept.flatten(),
+            };
+            let Ok(sender) = tx.recover_signer() else { continue };
+            let (kept, row) = (sidecar.is_some(), (tx.hash(), tx.encoded_2718().into()));
+            let tx = PoolTx::new(tx, sender, sidecar, 0);
+            let (hash, bytes) = (tx.hash(), tx.bytes());
+            match self.place(tx, true) {
+                Ok((_, displaced)) => {
+                    // What was kept is in the journal already.
+                    rows.extend((!kept).then_some(row));
+                    gone.extend(hashes(&displaced));
                 }
+                // The new branch has it too.
+                Err(AddError::Refused(Refused::NonceTooLow { .. })) if kept => {
+                    let mut inner = self.shared.inner.write();
+                    let height = inner.head.header.number;
+                    inner.limbo.put(hash, bytes, height);
+                }
+                Err(AddError::Refused(refused)) => {
+                    tracing::debug!(%hash, %refused, "drop a transaction of a reorged block");
+                    gone.push(hash);
+                }
+                // Not the transaction's fault: it stays in the journal for the next start.
+                Err(fault) => tracing::warn!(%hash, error = %fault, "return a transaction"),
             }
-            // The new branch has it too.
-            Err(AddError::Refused(Refused::NonceTooLow { .. })) if kept => {
-                let mut inner = self.shared.inner.write();
-                let height = inner.head.header.number;
-                inner.limbo.put(hash, bytes, height);
-            }
-            Err(refused) => {
-                tracing::debug!(%hash, %refused, "drop a transaction of a reorged block")
-            }
+        }
+        self.write(&rows);
+        {
+            let inner = self.shared.inner.read();
+            gone.retain(|hash| !inner.keeps(*hash));
+        }
+        self.forget(&gone);
+    }
+
+    /// Whether the pool takes back transactions like this one.
+    fn may_return(&self, tx: &Tx) -> bool {
+        tx.as_privileged().is_none() && self.shared.rules.admit(tx).is_ok()
+    }
+
+    /// Writes rows to the journal. If that fails, they are lost with the process.
+    fn write(&self, rows: &[(B256, Bytes)]) {
+        if !rows.is_empty()
+            && let Err(fault) = self.shared.journal.put(rows)
+        {
+            tracing::warn!(count = rows.len(), error = %fault, "keep transactions of reorged blocks");
         }
     }
 

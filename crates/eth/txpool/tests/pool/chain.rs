@@ -99,11 +99,11 @@ impl Memory {
 }
 
 impl Journal for Memory {
-    fn put(&self, hash: B256, raw: &[u8]) -> Result<(), JournalError> {
+    fn put(&self, rows: &[(B256, Bytes)]) -> Result<(), JournalError> {
         if self.failing.load(Ordering::Relaxed) {
             return Err(JournalError(Arc::new(std::io::Error::other("disk full"))));
         }
-        self.rows.lock().insert(hash, Bytes::copy_from_slice(raw));
+        self.rows.lock().extend(rows.iter().cloned());
         Ok(())
     }
     fn delete(&self, hashes: &[B256]) -> Result<(), JournalError> {
@@ -138,12 +138,12 @@ impl std::fmt::Debug for MinedMeanwhile {
 }
 
 impl Journal for MinedMeanwhile {
-    fn put(&self, hash: B256, raw: &[u8]) -> Result<(), JournalError> {
+    fn put(&self, rows: &[(B256, Bytes)]) -> Result<(), JournalError> {
         let event = self.event.lock().take();
         if let Some(event) = event {
             event();
         }
-        self.rows.put(hash, raw)
+        self.rows.put(rows)
     }
     fn delete(&self, hashes: &[B256]) -> Result<(), JournalError> {
         self.rows.delete(hashes)

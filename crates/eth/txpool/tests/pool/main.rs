@@ -182,6 +182,28 @@ fn a_transaction_of_a_reorged_block_returns() {
     assert_eq!(world.journal.hashes(), [hash]);
 }
 
+#[test]
+fn what_was_about_to_return_survives_a_crash() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    let (back, again) = (wallet.transfer(0), world.wallet(2).transfer(0));
+    let txs: Vec<_> = [&back, &again].map(|tx| Tx::from(tx.clone())).into();
+    let hashes: Vec<_> = txs.iter().map(Tx::hash).collect();
+    // Both were mined; then their block is about to leave, and here the process dies.
+    world.pool.save_reorged(&txs);
+    assert!(world.pool.get(hashes[0]).is_none());
+    // The new branch has the second one, too.
+    world.state.nonce(world.wallet(2).address(), 1);
+    let after = world.reopen();
+    assert!(after.pool.get(hashes[0]).is_some());
+    assert_eq!(after.journal.hashes(), [hashes[0]]);
+    // Without a crash the same comes of it.
+    world.pool.save_reorged(&txs);
+    world.advance_after_reorg(txs);
+    assert!(world.pool.get(hashes[0]).is_some());
+    assert_eq!(world.journal.hashes(), [hashes[0]]);
+}
+
 /// A world in which a block has taken a blob transaction: its hash, itself without blobs, and who sent it.
 fn with_mined_blob() -> (World, alloy_primitives::B256, Tx, Wallet) {
     let world = World::new();

@@ -85,6 +85,12 @@ where
     pub(crate) fn cfg_mut(&mut self) -> &mut CfgEnv {
         &mut self.inner.0.ctx.cfg
     }
+
+    /// Makes the precompiles that there are now warm in every transaction (EIP-2929), wherever they are put later.
+    pub(crate) fn warm_precompiles(&mut self) {
+        let addresses = self.inner.0.precompiles.addresses().copied().collect();
+        self.inner.0.ctx.journal_mut().warm_precompiles(&addresses);
+    }
 }
 
 #[cfg(feature = "trace")]

@@ -223,11 +223,13 @@ impl<'a> SimulatedBlock<'a> {
     }
 }
 
-/// All at once: what is moved to the place of another takes it, wherever that one goes.
+/// All at once: what is moved to the place of another takes it, wherever that one goes. Warm are the addresses of the fork all
+/// the same, as in geth: what is moved is cold in its new place, and its old one stays warm.
 fn move_precompiles<'a>(
     evm: &mut RulesEvm<'a, State<StateDb<'a>>, Transfers>,
     simulated: &Simulated,
 ) {
+    evm.warm_precompiles();
     let (_, _, precompiles) = evm.components_mut();
     let mut taken = BTreeMap::<Address, DynPrecompile>::new();
     let gone = simulated.moved.iter().map(|(from, _)| from).chain(&simulated.replaced);

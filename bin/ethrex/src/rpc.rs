@@ -33,7 +33,7 @@ pub(crate) struct HttpArgs {
     /// Origins whose web pages may call the server, comma separated; `*` = all. Default: none.
     #[arg(id = "http.corsdomain", long = "http.corsdomain", value_name = "ORIGIN", env = "ETHREX_HTTP_CORSDOMAIN", value_delimiter = ',', value_parser = origin, help_heading = "RPC options")]
     pub(crate) cors: Vec<String>,
-    /// Namespaces offered over HTTP, comma separated. Default: eth, net, web3 and those of a rollup's own; all with --dev.
+    /// Namespaces offered over HTTP, comma separated. Default: eth, net, web3 and those of a rollup's own; all but testing with --dev.
     #[arg(id = "http.api", long = "http.api", value_name = "NAMESPACE", env = "ETHREX_HTTP_API", value_delimiter = ',', value_parser = namespace, help_heading = "RPC options")]
     pub(crate) api: Option<Vec<String>>,
 }

@@ -8,7 +8,9 @@ use alloy_primitives::Address;
 use axum::Router;
 use ethrex_chain::{Chain, Importer, Payloads};
 use ethrex_execute::{ExecuteConfig, WithExecute};
-use ethrex_rpc::{Engine, EngineConfig, JwtSecret, Server, ServerConfig, beacon, control, modules};
+use ethrex_rpc::{
+    Engine, EngineConfig, JwtSecret, Server, ServerConfig, beacon, control, modules, testing,
+};
 use ethrex_stf::{Ethereum, Rules, check_genesis};
 use ethrex_types::ChainSpec;
 use eyre::{Context as _, Result};
@@ -58,6 +60,7 @@ async fn start(
     let context = open.rpc_context(config);
     let mut methods = modules(&context);
     methods.merge(control(&context))?;
+    methods.merge(testing(&context))?;
     let routes = beacon::routes(&context);
     let address = serve_chain(tasks, "L1 JSON-RPC", config, methods, routes).await?;
     let timer = DevTimer {
@@ -105,7 +108,8 @@ pub async fn run_l1(config: L1Config, shutdown: impl Future<Output = ()>) -> Res
         .add(engine.methods(&context))?
         .authenticated(secret);
     let authrpc = serve(&mut tasks, "Engine API", server).await?;
-    let (name, methods) = ("L1 JSON-RPC", modules(&context));
+    let (name, mut methods) = ("L1 JSON-RPC", modules(&context));
+    methods.merge(testing(&context))?;
     let http = serve_chain(&mut tasks, name, &config.chain, methods, Router::new()).await?;
 
     let head = open.chain.head();

@@ -22,6 +22,6 @@ pub use fill::{Filled, Room, fill};
 pub use fork_choice::{ForkChoice, ForkChoiceError, ForkChoiceStatus};
 pub use import::{ImportError, Verdict};
 pub use importer::{BlockStatus, Importer};
-pub use payload::{Payload, PayloadId, Payloads};
+pub use payload::{ExactError, Payload, PayloadId, Payloads};
 pub use replay::{ReplayError, Replayed};
 pub use tracker::Rejection;

@@ -10,8 +10,8 @@ use std::{
 use alloy_eips::{eip7594::BlobTransactionSidecarVariant, eip7685::Requests};
 use alloy_primitives::{B64, Bytes, U256, keccak256};
 use alloy_rlp::Encodable;
-use ethrex_stf::BlockAttributes;
-use ethrex_txpool::Pool;
+use ethrex_stf::{BlockAttributes, NotIncluded, RunError};
+use ethrex_txpool::{Pool, PoolTx};
 use ethrex_types::{
     Receipt, SealedBlock, SealedHeader,
     alloy_consensus::{Transaction, TxReceipt},
@@ -45,6 +45,22 @@ pub struct Payload {
     pub value: U256,
     /// Blobs of the block's transactions, in order.
     pub sidecars: Vec<Arc<BlobTransactionSidecarVariant>>,
+}
+
+/// Why there is no payload with exactly the transactions that were given.
+#[derive(Debug, thiserror::Error)]
+pub enum ExactError {
+    /// A transaction cannot stand where it is put.
+    #[error("transaction {index} cannot be included: {reason}")]
+    NotIncluded {
+        /// Its place.
+        index: usize,
+        /// Why.
+        reason: NotIncluded,
+    },
+    /// No block at all was built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
 }
 
 /// Builds payloads on a thread of its own. Cheap to clone; the thread ends with the last clone.
@@ -239,14 +255,7 @@ impl Shared {
         parent: &SealedHeader,
         attributes: &BlockAttributes,
     ) -> Result<Payload, BuildError> {
-        let mut filled = Filled { transactions: Vec::new(), room: Room::Left };
-        let prepared = self.chain.build(parent, attributes, |builder| {
-            filled = fill(builder, self.chain.spec(), &self.pool, self.max_blobs)?;
-            Ok(())
-        })?;
-        let sidecars: Vec<_> =
-            filled.transactions.iter().filter_map(|tx| tx.sidecar().cloned()).collect();
-        Ok(Payload::new(prepared, &sidecars))
+        Payload::from_pool(&self.chain, &self.pool, parent, attributes, self.max_blobs)
     }
 }
 
@@ -269,6 +278,56 @@ fn finish(state: &mut State, id: PayloadId, built: Result<Payload, BuildError>) 
 }
 
 impl Payload {
+    /// Builds a payload on `parent` with what waits in the pool and pays best, at once. At most `max_blobs` blobs go in where that
+    /// is given (EIP-7872).
+    ///
+    /// # Errors
+    /// As [`Chain::build`].
+    pub fn from_pool(
+        chain: &Chain,
+        pool: &Pool,
+        parent: &SealedHeader,
+        attributes: &BlockAttributes,
+        max_blobs: Option<u64>,
+    ) -> Result<Self, BuildError> {
+        let mut filled = Filled { transactions: Vec::new(), room: Room::Left };
+        let prepared = chain.build(parent, attributes, |builder| {
+            filled = fill(builder, chain.spec(), pool, max_blobs)?;
+            Ok(())
+        })?;
+        let sidecars: Vec<_> =
+            filled.transactions.iter().filter_map(|tx| tx.sidecar().cloned()).collect();
+        Ok(Self::new(prepared, &sidecars))
+    }
+
+    /// Builds a payload on `parent` with exactly these transactions, in this order.
+    ///
+    /// # Errors
+    /// As [`Chain::build`], and [`ExactError::NotIncluded`] for the first transaction that cannot stand where it is put.
+    pub fn exactly(
+        chain: &Chain,
+        parent: &SealedHeader,
+        attributes: &BlockAttributes,
+        transactions: &[PoolTx],
+    ) -> Result<Self, ExactError> {
+        let mut refused = None;
+        let prepared = chain.build(parent, attributes, |builder| {
+            for (index, tx) in transactions.iter().enumerate() {
+                match builder.push(tx.tx().clone(), tx.sender()) {
+                    Ok(_) => {}
+                    Err(RunError::Invalid(reason)) => {
+                        refused = Some(ExactError::NotIncluded { index, reason });
+                        break;
+                    }
+                    Err(RunError::Fault(fault)) => return Err(fault),
+                }
+            }
+            Ok(())
+        })?;
+        let sidecars: Vec<_> = transactions.iter().filter_map(|tx| tx.sidecar().cloned()).collect();
+        refused.map_or_else(|| Ok(Self::new(prepared, &sidecars)), Err)
+    }
+
     fn new(prepared: Prepared, sidecars: &[Arc<BlobTransactionSidecarVariant>]) -> Self {
         let value = value(&prepared);
         let (block, _) = prepared.block.into_parts();

@@ -90,7 +90,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Every namespace, and no browser of another origin.
+    /// [`Namespaces::All`], and no browser of another origin.
     #[must_use]
     pub const fn open() -> Self {
         Self { namespaces: Namespaces::All, origins: Vec::new() }

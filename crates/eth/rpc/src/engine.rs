@@ -27,6 +27,8 @@ mod status;
 
 pub(crate) use auth::check as authenticate;
 pub use auth::{JwtSecret, SecretError};
+pub(crate) use fork_choice::Attributes;
+pub(crate) use get_payload::{Envelope, whole};
 pub use payload::ExecutionPayload;
 
 /// Calls that work at the same time at most. Those that import wait for each other, and must not keep the rest waiting.

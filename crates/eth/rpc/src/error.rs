@@ -4,6 +4,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use ethrex_evm::trace::{TraceStopped, UnsupportedTracer};
+use ethrex_stf::NotIncluded;
 use ethrex_storage::StorageError;
 use ethrex_txpool::{AddError, Refused};
 use ethrex_types::StateError;
@@ -65,6 +66,14 @@ pub enum RpcError {
     /// The pool refused a transaction.
     #[error(transparent)]
     Refused(Box<Refused>),
+    /// A block was asked for with a transaction that cannot stand in it.
+    #[error("transaction {index} cannot be included: {reason}")]
+    NotIncluded {
+        /// Position.
+        index: usize,
+        /// Why.
+        reason: Box<NotIncluded>,
+    },
     /// A transaction waits in the pool longer than the caller.
     #[error("The transaction was added to the mempool but wasn't processed in {waited:?}.")]
     NotYetMined {

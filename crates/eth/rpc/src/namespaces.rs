@@ -6,10 +6,13 @@ use jsonrpsee::Methods;
 
 use crate::ServerError;
 
+/// The namespace that is offered only where it is named: its methods let a caller keep a node as busy as it likes (execution-apis).
+const ON_REQUEST: &str = "testing";
+
 /// What precedes the underscore in the names of the methods that are offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Namespaces {
-    /// Every namespace the server has.
+    /// Every namespace the server has, but for `testing`.
     All,
     /// These alone.
     Only(BTreeSet<String>),
@@ -27,8 +30,12 @@ impl Namespaces {
     /// [`ServerError::UnknownNamespace`] if one is named of which there is no method: a typing error would otherwise be
     /// noticed by the first caller only.
     pub(crate) fn select(&self, all: &Methods) -> Result<Methods, ServerError> {
-        let Self::Only(wanted) = self else { return Ok(all.clone()) };
         let known = names(all);
+        let everything = || known.iter().copied().filter(|name| *name != ON_REQUEST);
+        let wanted = match self {
+            Self::All => &everything().map(str::to_owned).collect(),
+            Self::Only(wanted) => wanted,
+        };
         if let Some(unknown) = wanted.iter().find(|name| !known.contains(name.as_str())) {
             let known = known.into_iter().collect::<Vec<_>>().join(", ");
             return Err(ServerError::UnknownNamespace { unknown: unknown.clone(), known });
@@ -59,7 +66,7 @@ mod tests {
 
     fn methods() -> Methods {
         let mut module = RpcModule::new(());
-        for name in ["eth_call", "eth_chainId", "debug_setHead", "net_version"] {
+        for name in ["eth_call", "eth_chainId", "debug_setHead", "net_version", "testing_build"] {
             module.register_method(name, |_, (), _| true).unwrap();
         }
         module.into()
@@ -71,7 +78,15 @@ mod tests {
         let mut names: Vec<_> = selected.method_names().collect();
         names.sort_unstable();
         assert_eq!(names, ["eth_call", "eth_chainId", "net_version"]);
-        assert_eq!(Namespaces::All.select(&methods()).unwrap().method_names().count(), 4);
+    }
+
+    #[test]
+    fn all_namespaces_are_all_but_the_one_that_must_be_named() {
+        let offered = |namespaces: Namespaces| namespaces.select(&methods()).unwrap();
+        let all = offered(Namespaces::All);
+        assert_eq!(all.method_names().count(), 4);
+        assert!(all.method("testing_build").is_none());
+        assert!(offered(Namespaces::only(["testing"])).method("testing_build").is_some());
     }
 
     #[test]
@@ -79,7 +94,7 @@ mod tests {
         let error = Namespaces::only(["eth", "personal"]).select(&methods()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no JSON-RPC namespace \"personal\"; there are: debug, eth, net"
+            "there is no JSON-RPC namespace \"personal\"; there are: debug, eth, net, testing"
         );
     }
 }

@@ -35,8 +35,16 @@ impl PoolTx {
     /// # Errors
     /// If it does not decode, or its signature recovers to no one.
     pub fn from_raw(raw: &[u8]) -> Result<(Tx, Address), Refused> {
-        let Self { tx, sender, .. } = Self::recover(Self::decode(raw)?, 0)?;
+        let Self { tx, sender, .. } = Self::outside(raw)?;
         Ok((tx, sender))
+    }
+
+    /// The same with the sidecar, for a transaction that is in no pool and was never asked to be.
+    ///
+    /// # Errors
+    /// If it does not decode, or its signature recovers to no one.
+    pub fn outside(raw: &[u8]) -> Result<Self, Refused> {
+        Self::recover(Self::decode(raw)?, 0)
     }
 
     /// Recovers the sender, refusing signatures with a high S (EIP-2).

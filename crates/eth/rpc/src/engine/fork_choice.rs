@@ -1,7 +1,7 @@
 //! `engine_forkchoiceUpdated`: moving the head, and asking for a block on it.
 
 use alloy_eips::eip4895::Withdrawal;
-use alloy_primitives::{Address, B128, B256};
+use alloy_primitives::{Address, B128, B256, Bytes};
 use ethrex_chain::{ForkChoice, ForkChoiceStatus, PayloadId};
 use ethrex_stf::BlockAttributes;
 use ethrex_types::{Fork, SealedHeader};
@@ -27,17 +27,33 @@ struct State {
 /// `PayloadAttributesV1` to `V4`: what a later version adds is absent in an earlier one.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Attributes {
+pub(crate) struct Attributes {
     #[serde(with = "alloy_serde::quantity")]
-    timestamp: u64,
+    pub(crate) timestamp: u64,
     prev_randao: B256,
     suggested_fee_recipient: Address,
-    withdrawals: Option<Vec<Withdrawal>>,
-    parent_beacon_block_root: Option<B256>,
+    pub(crate) withdrawals: Option<Vec<Withdrawal>>,
+    pub(crate) parent_beacon_block_root: Option<B256>,
     #[serde(default, with = "alloy_serde::quantity::opt")]
-    slot_number: Option<u64>,
+    pub(crate) slot_number: Option<u64>,
     #[serde(default, with = "alloy_serde::quantity::opt")]
     target_gas_limit: Option<u64>,
+}
+
+impl Attributes {
+    /// For a block with this text, which moves towards this gas limit unless the attributes name another.
+    pub(crate) fn with(self, extra_data: Bytes, gas_limit: u64) -> BlockAttributes {
+        BlockAttributes {
+            timestamp: self.timestamp,
+            fee_recipient: self.suggested_fee_recipient,
+            prev_randao: self.prev_randao,
+            withdrawals: self.withdrawals.map(Into::into),
+            parent_beacon_block_root: self.parent_beacon_block_root,
+            slot_number: self.slot_number,
+            desired_gas_limit: self.target_gas_limit.unwrap_or(gas_limit),
+            extra_data,
+        }
+    }
 }
 
 /// What a version says about attributes.
@@ -159,15 +175,6 @@ fn start(
         return Err(RpcError::PayloadAttributes("timestamp is not after that of the head"));
     }
     let config = engine.config();
-    let attributes = BlockAttributes {
-        timestamp: attributes.timestamp,
-        fee_recipient: attributes.suggested_fee_recipient,
-        prev_randao: attributes.prev_randao,
-        withdrawals: attributes.withdrawals.map(Into::into),
-        parent_beacon_block_root: attributes.parent_beacon_block_root,
-        slot_number: attributes.slot_number,
-        desired_gas_limit: attributes.target_gas_limit.unwrap_or(config.gas_limit),
-        extra_data: config.extra_data.clone(),
-    };
+    let attributes = attributes.with(config.extra_data.clone(), config.gas_limit);
     engine.payloads().start(head, attributes).map_err(RpcError::fault)
 }

@@ -17,7 +17,7 @@ use crate::{Args, RpcError};
 /// What V2 to V6 answer: what a later version adds is absent in an earlier one.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Envelope {
+pub(crate) struct Envelope {
     execution_payload: ExecutionPayload,
     /// Wei that the fee recipient gets.
     block_value: U256,
@@ -87,7 +87,8 @@ fn built(
     Ok(payload)
 }
 
-fn whole(payload: &Payload) -> Envelope {
+/// With everything that any version has.
+pub(crate) fn whole(payload: &Payload) -> Envelope {
     Envelope {
         execution_payload: ExecutionPayload::of(&payload.block, payload.access_list.clone()),
         block_value: payload.value,

@@ -4,6 +4,7 @@ mod connections;
 mod endless;
 mod robustness;
 mod simulations;
+mod testing;
 mod traces;
 mod world;
 

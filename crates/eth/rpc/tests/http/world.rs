@@ -14,7 +14,7 @@ use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::{Revert, SolError};
 use ethrex_chain::Chain;
 use ethrex_rpc::{
-    ApiConfig, Context, Gate, Running, Server, ServerConfig, beacon, control, modules,
+    ApiConfig, Context, Gate, Running, Server, ServerConfig, beacon, control, modules, testing,
 };
 use ethrex_stf::{BlockAttributes, Ethereum, Rules};
 use ethrex_storage::Storage;
@@ -80,6 +80,7 @@ impl World {
         let context = Context::new(chain.clone(), pool.clone(), api);
         let mut methods = modules(&context);
         methods.merge(control(&context)).unwrap();
+        methods.merge(testing(&context)).unwrap();
         let stop = CancellationToken::new();
         let running = Server::new(change(ServerConfig {
             websocket: Some(Gate::open()),

@@ -37,6 +37,8 @@ enum Suite {
     Contracts,
     /// Ethereum's fixtures, chains and real blocks.
     Spec,
+    /// The public cases of the execution APIs.
+    RpcCompat,
     /// Random blocks, computed once more by the executable specification.
     Eels,
     /// The real binary, driven by cast and viem.
@@ -50,8 +52,8 @@ enum Suite {
 /// What runs where no suite is named.
 const DEFAULT: [Suite; 6] =
     [Suite::Unit, Suite::Contracts, Suite::Spec, Suite::Eels, Suite::E2e, Suite::Crash];
-/// What runs only where it is named: minutes of slots, and the packages of two more programs.
-const NAMED: [Suite; 1] = [Suite::Consensus];
+/// What runs only where it is named: minutes of slots and the packages of two more programs, and recorded cases on a chain of their own.
+const NAMED: [Suite; 2] = [Suite::Consensus, Suite::RpcCompat];
 
 impl Suite {
     fn named(name: &str) -> Option<Self> {
@@ -63,6 +65,7 @@ impl Suite {
             Self::Unit => "unit",
             Self::Contracts => "contracts",
             Self::Spec => "spec",
+            Self::RpcCompat => "rpc-compat",
             Self::Eels => "eels",
             Self::E2e => "e2e",
             Self::Crash => "crash",
@@ -91,7 +94,7 @@ impl Plan {
                 name => {
                     let Some(suite) = Suite::named(name) else {
                         bail!(
-                            "no suite `{name}`: there are unit, contracts, spec, eels, e2e, crash and consensus"
+                            "no suite `{name}`: there are unit, contracts, spec, rpc-compat, eels, e2e, crash and consensus"
                         )
                     };
                     plan.suites.push(suite);
@@ -191,7 +194,7 @@ fn start_suite(root: &Path, suite: Suite, plan: &Plan) -> Result<Shown> {
         }
         // The whole workspace is named each time: with fewer packages cargo would unify fewer features, and build every
         // dependency once more for them.
-        Suite::Spec => show(&mut test(&["--workspace", "--test", "spec"])),
+        Suite::Spec | Suite::RpcCompat => show(&mut test(&["--workspace", "--test", suite.name()])),
         Suite::Eels => {
             let mut job = test(&["--workspace", "--test", "eels", "--", "--nocapture"]);
             if let Some(python) = python::install(&root.join(EELS))? {

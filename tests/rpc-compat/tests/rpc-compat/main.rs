@@ -1,0 +1,150 @@
+//! Plays the public cases of the execution APIs against our server, over HTTP, and counts.
+//!
+//! Runs where the suite is at hand: `$ETHREX_SUITES`, or `shared/suites` inside or beside the workspace.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use alloy_primitives::B256;
+use ethrex_rpc::{Gate, Namespaces, Server, ServerConfig};
+use ethrex_test_rpc_compat::{Case, Failure, Schemas, cases};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Cases that cannot pass yet, and why. One that passes fails the run.
+const SKIPPED: [(&str, &str); 0] = [];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Some(suite) = suite() else {
+        println!("skipped: rpc-compat is not at hand; set ETHREX_SUITES");
+        return ExitCode::SUCCESS;
+    };
+    let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let schemas = Schemas::read(&suite).unwrap();
+    let stop = CancellationToken::new();
+    let namespaces = Namespaces::only(["debug", "eth", "net", "testing", "txpool"]);
+    let http = Some(Gate { namespaces, ..Gate::open() });
+    let config = ServerConfig { http, ..ServerConfig::loopback(0) };
+    let server = Server::new(config).add(world::open(&suite)).unwrap();
+    let running = server.start(stop.clone()).await.unwrap();
+    let mut report = Report::default();
+    for case in cases(&suite).unwrap() {
+        if only.is_empty() || only.iter().any(|part| case.name.contains(part.as_str())) {
+            let played = play(running.address(), &case, &schemas).await;
+            report.count(&case, played);
+        }
+    }
+    for case in own_cases() {
+        let played = play(running.address(), &case, &schemas).await;
+        report.count(&case, played);
+    }
+    stop.cancel();
+    report.close()
+}
+
+/// What else can be asked on this chain: a call may move a block past any fork, but not over the merge.
+fn own_cases() -> Vec<Case> {
+    const MERGE: u8 = 36;
+    let moves = [(5, 430), (37, 430), (40, 545), (50, 1), (54, u64::MAX)];
+    let case = |(block, time): (u8, u64)| {
+        let request = json!({
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "eth_call",
+            "params": [{"data": "0x4360005260206000f3"}, format!("{block:#x}"), null, {"time": format!("{time:#x}")}],
+        });
+        let answer = if block < MERGE {
+            json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32_602, "message": ""}})
+        } else {
+            json!({"jsonrpc": "2.0", "id": 1, "result": B256::with_last_byte(block)})
+        };
+        let name = format!("own/call-{block}-moved-to-{time}");
+        Case { name, rounds: vec![(request.to_string(), answer)], shape_only: false }
+    };
+    moves.map(case).into()
+}
+
+fn suite() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let asked = std::env::var_os("ETHREX_SUITES").map(PathBuf::from);
+    let places =
+        [Some(root.join("shared/suites")), root.parent().map(|up| up.join("shared/suites"))];
+    let found = asked.or_else(|| places.into_iter().flatten().find(|dir| dir.is_dir()));
+    found.map(|suites| suites.join("rpc-compat")).filter(|suite| suite.is_dir())
+}
+
+async fn play(server: SocketAddr, case: &Case, schemas: &Schemas) -> Result<(), Failure> {
+    for (request, expected) in &case.rounds {
+        let got = ask(server, request).await.map_err(|error| Failure::None(error.to_string()))?;
+        case.judge(request, expected, &got, schemas)?;
+    }
+    Ok(())
+}
+
+async fn ask(server: SocketAddr, request: &str) -> std::io::Result<Value> {
+    let mut stream = TcpStream::connect(server).await?;
+    let length = request.len();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let start = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(0) + 4;
+    Ok(serde_json::from_slice(&answer[start..])?)
+}
+
+/// How cases ended, by method.
+#[derive(Debug, Default)]
+struct Report {
+    methods: BTreeMap<String, (usize, usize)>,
+    failures: Vec<String>,
+    skipped: usize,
+}
+
+impl Report {
+    fn count(&mut self, case: &Case, played: Result<(), Failure>) {
+        let method = case.name.split('/').next().unwrap_or_default().to_owned();
+        let (passed, all) = self.methods.entry(method).or_default();
+        *all += 1;
+        let skip = SKIPPED.iter().find(|(name, _)| *name == case.name);
+        match (played, skip) {
+            (Ok(()), None) => *passed += 1,
+            (Ok(()), Some(_)) => {
+                self.failures.push(format!("{}: passes, but is on the skip list", case.name));
+            }
+            (Err(_), Some((name, why))) => {
+                self.skipped += 1;
+                println!("skip {name}: {why}");
+            }
+            (Err(failure), None) => self.failures.push(format!("{}: {failure}", case.name)),
+        }
+    }
+
+    fn close(self) -> ExitCode {
+        for (method, (passed, all)) in &self.methods {
+            println!("{method:<45} {passed:>3} of {all}");
+        }
+        for failure in &self.failures {
+            println!("FAILED {failure}");
+        }
+        let passed: usize = self.methods.values().map(|(passed, _)| passed).sum();
+        let all: usize = self.methods.values().map(|(_, all)| all).sum();
+        println!("note: rpc-compat: {passed} of {all} cases");
+        println!("{passed} passed, {} failed, {} skipped", self.failures.len(), self.skipped);
+        if self.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}

@@ -50,10 +50,17 @@ enum Suite {
 }
 
 /// What runs where no suite is named.
-const DEFAULT: [Suite; 6] =
-    [Suite::Unit, Suite::Contracts, Suite::Spec, Suite::Eels, Suite::E2e, Suite::Crash];
-/// What runs only where it is named: minutes of slots and the packages of two more programs, and recorded cases on a chain of their own.
-const NAMED: [Suite; 2] = [Suite::Consensus, Suite::RpcCompat];
+const DEFAULT: [Suite; 7] = [
+    Suite::Unit,
+    Suite::Contracts,
+    Suite::Spec,
+    Suite::RpcCompat,
+    Suite::Eels,
+    Suite::E2e,
+    Suite::Crash,
+];
+/// What runs only where it is named: minutes of slots and the packages of two more programs.
+const NAMED: [Suite; 1] = [Suite::Consensus];
 
 impl Suite {
     fn named(name: &str) -> Option<Self> {
@@ -194,7 +201,7 @@ fn start_suite(root: &Path, suite: Suite, plan: &Plan) -> Result<Shown> {
         }
         // The whole workspace is named each time: with fewer packages cargo would unify fewer features, and build every
         // dependency once more for them.
-        Suite::Spec | Suite::RpcCompat => show(&mut test(&["--workspace", "--test", suite.name()])),
+        Suite::Spec => show(&mut test(&["--workspace", "--test", suite.name()])),
         Suite::Eels => {
             let mut job = test(&["--workspace", "--test", "eels", "--", "--nocapture"]);
             if let Some(python) = python::install(&root.join(EELS))? {
@@ -202,7 +209,7 @@ fn start_suite(root: &Path, suite: Suite, plan: &Plan) -> Result<Shown> {
             }
             show(&mut job)
         }
-        Suite::E2e | Suite::Crash | Suite::Consensus => {
+        Suite::RpcCompat | Suite::E2e | Suite::Crash | Suite::Consensus => {
             let tools = root.join(E2E_JS);
             npm::install(&tools)?;
             if suite == Suite::Consensus {

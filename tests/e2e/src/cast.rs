@@ -178,6 +178,16 @@ impl Cast {
         self.json("rpc", &[&[method], params].concat())
     }
 
+    /// As [`Self::rpc`], where callers must prove that they know a secret (in hexadecimal digits).
+    pub fn rpc_with_secret<T: DeserializeOwned>(
+        &self,
+        secret: &str,
+        method: &str,
+        params: &[&str],
+    ) -> Result<T, CastError> {
+        self.json("rpc", &[&["--jwt-secret", secret, method], params].concat())
+    }
+
     /// Logs of a contract with this first topic, from the first block to the last.
     pub fn logs(&self, address: Address, topic: B256) -> Result<Vec<Value>, CastError> {
         let filter = serde_json::json!({"address": address, "topics": [topic], "fromBlock": "0x0", "toBlock": "latest"});

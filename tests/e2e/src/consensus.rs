@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,6 +15,9 @@ use tempfile::TempDir;
 use crate::node::{NodeError, Process, free_port, io};
 use crate::{Cast, CastError, Tools};
 
+/// Name of the genesis in a node's folder.
+const GENESIS: &str = "genesis.json";
+
 /// `ethrex` with a genesis of its own, in a folder of its own. It can be killed and started again on the same data and ports.
 #[derive(Debug)]
 pub struct L1Node {
@@ -23,6 +27,7 @@ pub struct L1Node {
     home: TempDir,
     http: u16,
     engine: u16,
+    flags: &'static [&'static str],
 }
 
 impl L1Node {
@@ -31,14 +36,59 @@ impl L1Node {
     /// # Errors
     /// If it ends or says nothing.
     pub fn start(tools: &Tools, genesis: &Value) -> Result<Self, NodeError> {
-        let mut home =
-            TempDir::with_prefix("ethrex-l1-").map_err(io("make a folder for the node"))?;
-        home.disable_cleanup(std::env::var_os("ETHREX_E2E_KEEP").is_some());
-        fs::write(home.path().join("genesis.json"), genesis.to_string())
+        let home = folder_of_its_own()?;
+        fs::write(home.path().join(GENESIS), genesis.to_string())
             .map_err(io("write the genesis"))?;
+        Self::start_in(tools, home, &[])
+    }
+
+    /// Starts one with `flags` on the blocks of `chain`, a file for `ethrex import`, and waits until it answers.
+    ///
+    /// # Errors
+    /// If the import fails, or the node ends or says nothing.
+    pub fn imported(
+        tools: &Tools,
+        genesis: &Path,
+        chain: &Path,
+        flags: &'static [&'static str],
+    ) -> Result<Self, NodeError> {
+        let home = folder_of_its_own()?;
+        fs::copy(genesis, home.path().join(GENESIS)).map_err(io("copy the genesis"))?;
+        let chain = chain.to_string_lossy();
+        let [network, data] = place(home.path());
+        let args = ["--network", &network, "--datadir", &data, "import", &chain];
+        Process::start(&tools.ethrex, &args, &[], &home.path().join("import.log"))?.finish()?;
+        Self::start_in(tools, home, flags)
+    }
+
+    fn start_in(
+        tools: &Tools,
+        home: TempDir,
+        flags: &'static [&'static str],
+    ) -> Result<Self, NodeError> {
         let (http, engine) = (free_port()?, free_port()?);
-        let process = launch(tools, home.path(), http, engine)?;
-        Ok(Self { tools: tools.clone(), process, home, http, engine })
+        let process = launch(tools, home.path(), http, engine, flags)?;
+        Ok(Self { tools: tools.clone(), process, home, http, engine, flags })
+    }
+
+    /// Calls a method of the Engine API, with the node's secret.
+    ///
+    /// # Errors
+    /// If the secret cannot be read.
+    pub fn engine(
+        &self,
+        method: &str,
+        params: &[&str],
+    ) -> Result<Result<Value, CastError>, NodeError> {
+        let secret = fs::read_to_string(self.secret()).map_err(io("read the node's secret"))?;
+        let cast = Cast::new(self.tools.cast.clone(), &self.engine_url());
+        Ok(cast.rpc_with_secret(secret.trim(), method, params))
+    }
+
+    /// Where its JSON-RPC is.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.http).into()
     }
 
     /// `kill -9`. The data stays.
@@ -54,7 +104,7 @@ impl L1Node {
     /// # Errors
     /// If it ends or says nothing.
     pub fn restart(&mut self) -> Result<(), NodeError> {
-        self.process = launch(&self.tools, self.home.path(), self.http, self.engine)?;
+        self.process = launch(&self.tools, self.home.path(), self.http, self.engine, self.flags)?;
         Ok(())
     }
 
@@ -86,9 +136,25 @@ impl L1Node {
     }
 }
 
-fn launch(tools: &Tools, home: &Path, http: u16, engine: u16) -> Result<Process, NodeError> {
-    let path = |name: &str| home.join(name).to_string_lossy().into_owned();
-    let (network, data) = (path("genesis.json"), path("data"));
+fn folder_of_its_own() -> Result<TempDir, NodeError> {
+    let mut home = TempDir::with_prefix("ethrex-l1-").map_err(io("make a folder for the node"))?;
+    home.disable_cleanup(std::env::var_os("ETHREX_E2E_KEEP").is_some());
+    Ok(home)
+}
+
+/// Genesis and data.
+fn place(home: &Path) -> [String; 2] {
+    [GENESIS, "data"].map(|name| home.join(name).to_string_lossy().into_owned())
+}
+
+fn launch(
+    tools: &Tools,
+    home: &Path,
+    http: u16,
+    engine: u16,
+    flags: &[&str],
+) -> Result<Process, NodeError> {
+    let [network, data] = place(home);
     let (http, engine) = (http.to_string(), engine.to_string());
     let args = [
         "--network",
@@ -102,6 +168,7 @@ fn launch(tools: &Tools, home: &Path, http: u16, engine: u16) -> Result<Process,
         "--authrpc.port",
         &engine,
     ];
+    let args = [&args, flags].concat();
     let mut process = Process::start(&tools.ethrex, &args, &[], &home.join("node.log"))?;
     let cast = Cast::new(tools.cast.clone(), &format!("http://127.0.0.1:{http}"));
     process.until("the node answers", || cast.block_number().ok())?;

@@ -72,6 +72,14 @@ impl Schemas {
                 _ => {}
             }
         }
+        // The Engine API has objects of its own, which other methods refer to by name.
+        for path in documents(&root.join("engine/openrpc/schemas"))? {
+            if let Value::Object(components) = parse(&path)? {
+                for (name, component) in components {
+                    schemas.components.entry(name).or_insert(component);
+                }
+            }
+        }
         Ok(schemas)
     }
 
@@ -82,6 +90,14 @@ impl Schemas {
     pub fn check(&self, method: &str, result: &Value) -> Result<(), String> {
         let schema = self.results.get(method).ok_or_else(|| format!("{method} has no schema"))?;
         self.validate(schema, result, "result", 0)
+    }
+
+    /// What `#/components/schemas/NAME`, or a pointer into it, stands for.
+    fn referred(&self, target: &str) -> Result<&Value, String> {
+        let path = target.strip_prefix("#/components/schemas/").unwrap_or(target);
+        let (name, inside) = path.split_at(path.find('/').unwrap_or(path.len()));
+        let component = self.components.get(name).and_then(|found| found.pointer(inside));
+        component.ok_or_else(|| format!("no schema {target}"))
     }
 
     fn validate(
@@ -96,9 +112,7 @@ impl Schemas {
         }
         let Some(schema) = schema.as_object() else { return Ok(()) };
         if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-            let name = target.rsplit('/').next().unwrap_or_default();
-            let target = self.components.get(name).ok_or_else(|| format!("no schema {name}"))?;
-            self.validate(target, value, at, depth + 1)?;
+            self.validate(self.referred(target)?, value, at, depth + 1)?;
         }
         self.check_alternatives(schema, value, at, depth)?;
         check_type(schema, value, at)?;
@@ -224,7 +238,7 @@ fn documents(folder: &Path) -> Result<Vec<PathBuf>, SuiteError> {
     for entry in fs::read_dir(folder).map_err(SuiteError::read(folder))? {
         let path = entry.map_err(SuiteError::read(folder))?.path();
         if path.is_dir() {
-            // Errors and the Engine API have documents of another kind.
+            // Errors have documents of another kind, and methods of the Engine API are no cases here.
             let name = path.file_name().and_then(|name| name.to_str());
             if !matches!(name, Some("engine" | "error-groups")) {
                 found.extend(documents(&path)?);

@@ -1,57 +1,62 @@
-//! Plays the public cases of the execution APIs against our server, over HTTP, and counts.
+//! Plays the public cases of the execution APIs against the real binary, over HTTP, and counts.
 //!
 //! Runs where the suite is at hand: `$ETHREX_SUITES`, or `shared/suites` inside or beside the workspace.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod world;
-
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use alloy_primitives::B256;
-use ethrex_rpc::{Gate, Namespaces, Server, ServerConfig};
+use ethrex_test_e2e::{Tools, consensus::L1Node};
 use ethrex_test_rpc_compat::{Case, Failure, Schemas, cases};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
-use tokio_util::sync::CancellationToken;
+
+/// No time limit: how fast the machine is does not matter here.
+const FLAGS: [&str; 4] = ["--http.api", "debug,eth,net,testing,txpool", "--rpc.evmtimeout", "0"];
 
 /// Cases that cannot pass yet, and why. One that passes fails the run.
 const SKIPPED: [(&str, &str); 0] = [];
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let Some(suite) = suite() else {
         println!("skipped: rpc-compat is not at hand; set ETHREX_SUITES");
         return ExitCode::SUCCESS;
     };
     let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let schemas = Schemas::read(&suite).unwrap();
-    let stop = CancellationToken::new();
-    let namespaces = Namespaces::only(["debug", "eth", "net", "testing", "txpool"]);
-    let http = Some(Gate { namespaces, ..Gate::open() });
-    let config = ServerConfig { http, ..ServerConfig::loopback(0) };
-    let server = Server::new(config).add(world::open(&suite)).unwrap();
-    let running = server.start(stop.clone()).await.unwrap();
+    let node = start(&suite);
     let mut report = Report::default();
     for case in cases(&suite).unwrap() {
         if only.is_empty() || only.iter().any(|part| case.name.contains(part.as_str())) {
-            let played = play(running.address(), &case, &schemas).await;
+            let played = play(node.http(), &case, &schemas);
             report.count(&case, played);
         }
     }
     for case in own_cases() {
-        let played = play(running.address(), &case, &schemas).await;
+        let played = play(node.http(), &case, &schemas);
         report.count(&case, played);
     }
-    stop.cancel();
     report.close()
+}
+
+/// The binary with the chain of the suite, its end made the head as a consensus client does.
+fn start(suite: &Path) -> L1Node {
+    let [genesis, chain] = ["genesis.json", "chain.rlp"].map(|name| suite.join(name));
+    let node = L1Node::imported(&Tools::find(), &genesis, &chain, &FLAGS).unwrap();
+    let call = fs::read(suite.join("headfcu.json")).unwrap();
+    let call: Value = serde_json::from_slice(&call).unwrap();
+    let params: Vec<String> =
+        call["params"].as_array().unwrap().iter().map(Value::to_string).collect();
+    let params: Vec<&str> = params.iter().map(String::as_str).collect();
+    let answer = node.engine(call["method"].as_str().unwrap(), &params).unwrap().unwrap();
+    assert_eq!(answer["payloadStatus"]["status"], "VALID", "{answer}");
+    node
 }
 
 /// What else can be asked on this chain: a call may move a block past any fork, but not over the merge.
@@ -85,24 +90,24 @@ fn suite() -> Option<PathBuf> {
     found.map(|suites| suites.join("rpc-compat")).filter(|suite| suite.is_dir())
 }
 
-async fn play(server: SocketAddr, case: &Case, schemas: &Schemas) -> Result<(), Failure> {
+fn play(server: SocketAddr, case: &Case, schemas: &Schemas) -> Result<(), Failure> {
     for (request, expected) in &case.rounds {
-        let got = ask(server, request).await.map_err(|error| Failure::None(error.to_string()))?;
+        let got = ask(server, request).map_err(|error| Failure::None(error.to_string()))?;
         case.judge(request, expected, &got, schemas)?;
     }
     Ok(())
 }
 
-async fn ask(server: SocketAddr, request: &str) -> std::io::Result<Value> {
-    let mut stream = TcpStream::connect(server).await?;
+fn ask(server: SocketAddr, request: &str) -> std::io::Result<Value> {
+    let mut stream = TcpStream::connect(server)?;
     let length = request.len();
     let head = format!(
         "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(request.as_bytes()).await?;
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
+    stream.read_to_end(&mut answer)?;
     let start = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(0) + 4;
     Ok(serde_json::from_slice(&answer[start..])?)
 }

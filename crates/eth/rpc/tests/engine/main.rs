@@ -19,6 +19,8 @@ const ATTRIBUTES: i32 = -38_003;
 const TOO_LARGE: i32 = -38_004;
 const UNSUPPORTED_FORK: i32 = -38_005;
 const TOO_DEEP_REORG: i32 = -38_006;
+/// Blocks that leave the chain and blocks that come for them, at most, where these must be executed again.
+const MAX_EXECUTED: u64 = 2048;
 
 /// A block whose state root is wrong, on the parent of `offer`, with the right hash for its content.
 fn lie(offer: &[Value]) -> Vec<Value> {
@@ -611,7 +613,17 @@ fn a_reorg_below_all_that_is_known_is_too_deep_and_changes_nothing() {
     node.offer(&deepest);
     assert_eq!(node.follow(hash(&deepest)), valid(hash(&deepest)), "over a thousand blocks leave");
     assert_eq!(node.chain.head().number, last + 1);
-    node.extend(hash(&deepest), 3);
+
+    // The way to the old head is open as long as what leaves and what comes back are few enough together.
+    let most = MAX_EXECUTED - (height - last);
+    node.grow(hash(&deepest), 3, most as usize);
+    let longest = node.head();
+    let params = vec![choice(head, ZERO, ZERO)];
+    assert_eq!(node.code(&node.fork_choice_method(), params), TOO_DEEP_REORG);
+    assert_eq!(node.head(), longest, "the head has not moved");
+    node.follow(at(&node, last + most));
+    assert_eq!(node.follow(head), valid(head), "one block less leaves");
+    assert_eq!(node.chain.head().number, height);
 }
 
 /// Flushing is done by a thread of its own.

@@ -283,7 +283,7 @@ impl Transfers {
 
 impl<DB: FrameState> Inspector<EvmContext<DB>> for Transfers {
     fn step(&mut self, interpreter: &mut Interpreter, context: &mut EvmContext<DB>) {
-        frames::count_step(interpreter, context, 1);
+        frames::count_steps(interpreter, context, 1);
     }
 
     fn log(&mut self, _: &mut EvmContext<DB>, log: Log) {

@@ -1,6 +1,6 @@
 //! What it costs to judge a block from its witness, beside executing it on a node's own state, and what the witness costs whoever
 //! makes it. All of it side by side in one run: `--rounds N` (default 15), of which each figure is the median, or with `--least` the least:
-//! on a machine that does other things too, that is what a phase takes when nothing comes between.
+//! on a machine that does other things too, that is what a phase takes when nothing comes between. `--real` stops after the real blocks.
 //!
 //! Real blocks come first, then blocks of our own at Amsterdam: judged from the bytes of EIP-8025, given to EXECUTE (BLOCK), and derived
 //! by it (DERIVE). What counts as settling is the call of EXECUTE, where there is one.
@@ -31,6 +31,9 @@ fn main() -> Result<()> {
         println!("only the committed sample is at hand: set ETHREX_SUITES for all real blocks");
     }
     report("real blocks", &measure(case::real(&suites)?, rounds, figure)?);
+    if args.iter().any(|arg| arg == "--real") {
+        return Ok(());
+    }
     let dir = tempfile::tempdir()?;
     let (given, derived) = case::generated(dir.path())?;
     report("our own blocks, given to EXECUTE", &measure(given, rounds, figure)?);

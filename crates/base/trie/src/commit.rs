@@ -71,6 +71,7 @@ impl Trie<'_> {
         let id = match self.root_link() {
             Link::Empty => return (EMPTY_ROOT_HASH, visited),
             Link::Blinded(at) => return (self.blinded(at), visited),
+            Link::Linked(at) => return (self.linked_hash(at), visited),
             Link::Loaded(id) => id,
         };
         let reference = self.visit_root(id, purpose, &mut visited);
@@ -134,6 +135,7 @@ impl Trie<'_> {
         match child {
             Link::Empty => None,
             Link::Blinded(at) => Some(RlpNode::word_rlp(&self.blinded(at))),
+            Link::Linked(at) => Some(RlpNode::word_rlp(&self.linked_hash(at))),
             Link::Loaded(id) => Some(self.visit(id, path, purpose, out)),
         }
     }
@@ -166,6 +168,7 @@ impl Trie<'_> {
                     match child {
                         Link::Empty => branch.empty(),
                         Link::Blinded(at) => branch.hash(&self.blinded(at)),
+                        Link::Linked(at) => branch.hash(&self.linked_hash(at)),
                         Link::Loaded(child) => {
                             let mut below = path;
                             below.push_unchecked(nibble as u8);

@@ -42,6 +42,11 @@ pub(crate) struct BranchRef<'a> {
 }
 
 impl<'a> BranchRef<'a> {
+    /// Whether any child stands inside.
+    pub(crate) const fn has_inlined(self) -> bool {
+        self.has_inlined
+    }
+
     /// All of them, in order.
     pub(crate) fn children(self) -> impl Iterator<Item = ChildRef<'a>> {
         let mut rest = self.payload;
@@ -142,7 +147,7 @@ pub(crate) fn decode(rlp: &[u8], depth: usize) -> Result<NodeRef<'_>, Malformed>
 }
 
 /// Reads a node wherever it stands.
-fn parse(mut rlp: &[u8]) -> Result<NodeRef<'_>, Malformed> {
+pub(crate) fn parse(mut rlp: &[u8]) -> Result<NodeRef<'_>, Malformed> {
     let payload = Header::decode_bytes(&mut rlp, true)?;
     if !rlp.is_empty() {
         return Err(Malformed);

@@ -9,11 +9,7 @@ use alloy_primitives::{
 use ethrex_types::StateError;
 use nybbles::Nibbles;
 
-use crate::{hash_all, is_canonical_node};
-
-/// Nodes from which on looking at each of them is worth more than one thread.
-#[cfg(feature = "parallel")]
-const PARALLEL_FROM: usize = 512;
+use crate::{LinkedNodes, hash_all};
 
 /// Hands out encoded trie nodes.
 ///
@@ -29,6 +25,11 @@ pub trait NodeSource: Send + Sync {
         path: &Nibbles,
         hash: B256,
     ) -> Result<Option<Bytes>, StateError>;
+
+    /// The same nodes joined to each other, if that is what this source consists of.
+    fn linked(&self) -> Option<&LinkedNodes> {
+        None
+    }
 }
 
 impl<S: NodeSource + ?Sized> NodeSource for &S {
@@ -39,6 +40,10 @@ impl<S: NodeSource + ?Sized> NodeSource for &S {
         hash: B256,
     ) -> Result<Option<Bytes>, StateError> {
         (**self).node(owner, path, hash)
+    }
+
+    fn linked(&self) -> Option<&LinkedNodes> {
+        (**self).linked()
     }
 }
 
@@ -55,17 +60,6 @@ impl FromIterator<Bytes> for HashedNodes {
         let nodes: Vec<Bytes> = nodes.into_iter().collect();
         Self { nodes: hash_all(&nodes).into_iter().zip(nodes).collect() }
     }
-}
-
-/// The position of the first of these that is no canonical node, see [`is_canonical_node`].
-#[must_use]
-pub fn first_not_canonical(nodes: &[Bytes]) -> Option<usize> {
-    #[cfg(feature = "parallel")]
-    if nodes.len() >= PARALLEL_FROM {
-        use rayon::prelude::*;
-        return nodes.par_iter().position_first(|node| !is_canonical_node(node));
-    }
-    nodes.iter().position(|node| !is_canonical_node(node))
 }
 
 impl HashedNodes {

@@ -6,7 +6,8 @@ use ethrex_types::{Missing, StateError};
 use nybbles::Nibbles;
 
 use crate::{
-    NodeSource,
+    LinkedNodes, NodeSource,
+    linked::{Found, Shape},
     node::{self, ChildRef, NodeRef, WIDTH},
 };
 
@@ -16,6 +17,8 @@ use crate::{
 /// to the source and go on.
 pub struct Trie<'s> {
     source: &'s dyn NodeSource,
+    /// What the source consists of, where its nodes are joined to each other.
+    linked: Option<&'s LinkedNodes>,
     owner: Option<B256>,
     root: Link,
     slots: Vec<Slot>,
@@ -38,6 +41,8 @@ pub(crate) enum Link {
     Loaded(u32),
     /// A node known by hash only, by its index among the hashes.
     Blinded(u32),
+    /// A node that stands in the source, by its position there, joined to those below it. It is loaded where it changes.
+    Linked(u32),
 }
 
 /// A loaded node and what is known about it.
@@ -73,6 +78,7 @@ impl<'s> Trie<'s> {
     pub fn open(source: &'s dyn NodeSource, owner: Option<B256>, root: B256) -> Self {
         let mut trie = Self {
             source,
+            linked: source.linked(),
             owner,
             root: Link::Empty,
             slots: vec![],
@@ -83,7 +89,7 @@ impl<'s> Trie<'s> {
             seen: None,
         };
         if root != EMPTY_ROOT_HASH {
-            trie.root = trie.blind(root);
+            trie.root = trie.named(root);
         }
         trie
     }
@@ -92,7 +98,11 @@ impl<'s> Trie<'s> {
     pub fn get(&mut self, key: B256) -> Result<Option<&[u8]>, StateError> {
         let key = Nibbles::unpack(key);
         let (mut place, mut depth) = (Place::Root, 0);
-        while let Some(id) = self.load(place, &key, depth)? {
+        loop {
+            if let Some(Found::Value(value)) = self.find_linked(place, &key, depth)? {
+                return Ok(value);
+            }
+            let Some(id) = self.load(place, &key, depth)? else { return Ok(None) };
             match &self.slots[id as usize].node {
                 Node::Leaf { path, .. } => {
                     if key.slice(depth..) != *path {
@@ -118,6 +128,21 @@ impl<'s> Trie<'s> {
             Node::Leaf { value, .. } => Ok(Some(value)),
             Node::Extension { .. } | Node::Branch(_) => unreachable!("the walk ends at a leaf"),
         }
+    }
+
+    /// Goes on among the nodes of the source as far as they are joined, if `place` leads there and nobody wants to know which nodes
+    /// are loaded.
+    fn find_linked(
+        &self,
+        place: Place,
+        key: &Nibbles,
+        depth: usize,
+    ) -> Result<Option<Found<'s>>, StateError> {
+        let (Link::Linked(at), Some(linked), None) = (self.link(place), self.linked, &self.seen)
+        else {
+            return Ok(None);
+        };
+        linked.find(at, key, depth, matches!(place, Place::Under(_))).map(Some)
     }
 
     /// Sets the value under `key`. An empty value removes the key, as the Yellow Paper defines it.
@@ -326,17 +351,26 @@ impl<'s> Trie<'s> {
         key: &Nibbles,
         depth: usize,
     ) -> Result<Option<u32>, StateError> {
-        let hash = match self.link(place) {
+        let (rlp, hash, shape) = match self.link(place) {
             Link::Empty => return Ok(None),
             Link::Loaded(id) => return Ok(Some(id)),
-            Link::Blinded(at) => self.hashes[at as usize],
+            Link::Blinded(at) => {
+                let hash = self.hashes[at as usize];
+                let rlp = fetch(self.source, self.owner, &key.slice(..depth), hash)?;
+                (rlp, hash, &Shape::Other)
+            }
+            Link::Linked(at) => {
+                let (rlp, hash, shape) = self.linked_nodes().node_at(at);
+                (rlp.clone(), hash, shape)
+            }
         };
-        let rlp = fetch(self.source, self.owner, &key.slice(..depth), hash)?;
         if !node::may_be_hashed(rlp.len(), depth) {
             return Err(StateError::Malformed(hash));
         }
         // Slots taken by the parts of a malformed node are lost, which costs memory only.
-        let id = self.decode(&rlp, depth).map_err(|node::Malformed| StateError::Malformed(hash))?;
+        let id = self
+            .decode(&rlp, depth, shape)
+            .map_err(|node::Malformed| StateError::Malformed(hash))?;
         let slot = &mut self.slots[id as usize];
         if matches!(place, Place::Under(_)) && !matches!(slot.node, Node::Branch(_)) {
             return Err(StateError::Malformed(hash));
@@ -360,12 +394,12 @@ impl<'s> Trie<'s> {
         self.seen.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Adds an unchanged node and the nodes inlined in it.
-    fn decode(&mut self, rlp: &[u8], depth: usize) -> Result<u32, node::Malformed> {
+    /// Adds an unchanged node of this shape and the nodes inlined in it.
+    fn decode(&mut self, rlp: &[u8], depth: usize, shape: &Shape) -> Result<u32, node::Malformed> {
         let node = match node::decode(rlp, depth)? {
             NodeRef::Leaf(path, value) => Node::Leaf { path, value: value.to_vec() },
             NodeRef::Extension(path, child) => {
-                let child = self.decode_child(child, depth + path.len())?;
+                let child = self.decode_child(child, depth + path.len(), shape, 0)?;
                 if let Link::Loaded(id) = child
                     && !matches!(self.slots[id as usize].node, Node::Branch(_))
                 {
@@ -375,8 +409,8 @@ impl<'s> Trie<'s> {
             }
             NodeRef::Branch(branch) => {
                 let mut children = [Link::Empty; WIDTH];
-                for (slot, child) in children.iter_mut().zip(branch.children()) {
-                    *slot = self.decode_child(child, depth + 1)?;
+                for (nibble, child) in branch.children().enumerate() {
+                    children[nibble] = self.decode_child(child, depth + 1, shape, nibble)?;
                 }
                 Node::Branch(children)
             }
@@ -386,15 +420,34 @@ impl<'s> Trie<'s> {
         Ok(id)
     }
 
-    fn decode_child(&mut self, child: ChildRef<'_>, depth: usize) -> Result<Link, node::Malformed> {
+    /// The link to the child at `nibble` of a node of this shape.
+    fn decode_child(
+        &mut self,
+        child: ChildRef<'_>,
+        depth: usize,
+        shape: &Shape,
+        nibble: usize,
+    ) -> Result<Link, node::Malformed> {
         match child {
             ChildRef::Empty => Ok(Link::Empty),
-            ChildRef::Hash(hash) => Ok(self.blind(*hash)),
+            ChildRef::Hash(hash) => Ok(match shape.child(nibble) {
+                Some(at) => Link::Linked(at),
+                None if matches!(shape, Shape::Other) => self.named(*hash),
+                None => self.blind(*hash),
+            }),
             ChildRef::Inline(rlp) => {
-                let id = self.decode(rlp, depth)?;
+                let id = self.decode(rlp, depth, &Shape::Other)?;
                 self.slots[id as usize].reference = Some(RlpNode::from_rlp(rlp));
                 Ok(Link::Loaded(id))
             }
+        }
+    }
+
+    /// The node with this hash: joined to others, if the source has it so.
+    fn named(&mut self, hash: B256) -> Link {
+        match self.linked.and_then(|linked| linked.position(&hash)) {
+            Some(at) => Link::Linked(at),
+            None => self.blind(hash),
         }
     }
 
@@ -460,6 +513,16 @@ impl<'s> Trie<'s> {
 
     pub(crate) fn slot_mut(&mut self, id: u32) -> &mut Slot {
         &mut self.slots[id as usize]
+    }
+
+    /// The nodes that links of the kind [`Link::Linked`] lead to.
+    fn linked_nodes(&self) -> &'s LinkedNodes {
+        self.linked.expect("only a source with linked nodes gives links to them")
+    }
+
+    /// The hash by which a node of the source is named.
+    pub(crate) fn linked_hash(&self, at: u32) -> B256 {
+        self.linked_nodes().hash_at(at)
     }
 
     pub(crate) fn blinded(&self, at: u32) -> B256 {

@@ -9,8 +9,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::Decodable;
 use alloy_trie::nodes::TrieNode;
 use ethrex_trie::{
-    EMPTY_ROOT, HashedNodes, Nibbles, NodeSource, Recorder, StateUpdate, first_not_canonical,
-    prove, update_state, update_state_recorded,
+    EMPTY_ROOT, HashedNodes, LinkedNodes, Nibbles, NodeSource, Recorder, StateUpdate, prove,
+    update_state, update_state_recorded,
 };
 use ethrex_types::{AccountDiff, AccountInfo, StateDiff, StateError};
 use proptest::prelude::*;
@@ -219,6 +219,8 @@ fn many_nodes_are_judged_and_hashed_like_few() {
     let (_, storage, nodes) = built(&slots);
     let mut nodes: Vec<Bytes> = nodes.0.into_values().collect();
     assert!(nodes.len() > 3_000);
+    let first_not_canonical =
+        |nodes: &[Bytes]| nodes.iter().cloned().collect::<LinkedNodes>().first_not_canonical();
     assert_eq!(first_not_canonical(&nodes), None);
     let hashed: HashedNodes = nodes.iter().cloned().collect();
     assert!(nodes.iter().all(|node| hashed.get(&keccak256(node)) == Some(node)));

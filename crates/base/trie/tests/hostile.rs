@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use ethrex_trie::{
-    HashedNodes, Nibbles, Trie, read_account, read_slot, read_value,
+    HashedNodes, LinkedNodes, Nibbles, NodeSource, Trie, read_account, read_slot, read_value,
     testing::{
         HostileTrie, branch, by_hash, hostile_accounts, hostile_tries, leaf_of, short, string,
     },
@@ -13,13 +13,16 @@ use ethrex_types::{StateError, TrieAccount};
 #[track_caller]
 fn refused(key: B256, trie: &HostileTrie) {
     let HostileTrie { name, nodes } = trie;
-    let source: HashedNodes = nodes.iter().cloned().collect();
-    let read = read_value(&source, None, trie.root(), key);
-    assert!(matches!(read, Err(StateError::Malformed(_))), "{name}: {read:?}");
-    let mut trie = Trie::open(&source, None, trie.root());
-    assert!(matches!(trie.get(key), Err(StateError::Malformed(_))), "{name}");
-    assert!(matches!(trie.insert(key, vec![1]), Err(StateError::Malformed(_))), "{name}");
-    assert!(matches!(trie.remove(key), Err(StateError::Malformed(_))), "{name}");
+    let hashed: HashedNodes = nodes.iter().cloned().collect();
+    let linked: LinkedNodes = nodes.iter().cloned().collect();
+    for source in [&hashed as &dyn NodeSource, &linked] {
+        let read = read_value(source, None, trie.root(), key);
+        assert!(matches!(read, Err(StateError::Malformed(_))), "{name}: {read:?}");
+        let mut trie = Trie::open(source, None, trie.root());
+        assert!(matches!(trie.get(key), Err(StateError::Malformed(_))), "{name}");
+        assert!(matches!(trie.insert(key, vec![1]), Err(StateError::Malformed(_))), "{name}");
+        assert!(matches!(trie.remove(key), Err(StateError::Malformed(_))), "{name}");
+    }
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::{
 use alloy_primitives::{B256, Bytes, U256, keccak256};
 use alloy_trie::HashBuilder;
 use ethrex_trie::{
-    EMPTY_ROOT, HashedNodes, Nibbles, NodeChanges, NodeSource, Recorder, Trie, prove, read_value,
-    verify_proof,
+    EMPTY_ROOT, HashedNodes, LinkedNodes, Nibbles, NodeChanges, NodeSource, Recorder, Trie, prove,
+    read_value, verify_proof,
 };
 use ethrex_types::{Missing, StateError};
 use proptest::prelude::*;
@@ -187,6 +187,10 @@ proptest! {
         let (root, store) = built(&entries);
         let run = |source: &dyn NodeSource| {
             let mut trie = Trie::open(source, None, root);
+            for key in changes.keys() {
+                let value = trie.get(*key)?.map(<[u8]>::to_vec);
+                assert_eq!(value.as_ref(), entries.get(key));
+            }
             for (key, value) in changes.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
                 trie.insert(*key, value.clone())?;
             }
@@ -199,10 +203,13 @@ proptest! {
         let expected = run(&recorder).unwrap();
         let witness = recorder.into_nodes();
         prop_assert_eq!(run(&witness.iter().cloned().collect::<HashedNodes>()).unwrap(), expected);
+        prop_assert_eq!(run(&witness.iter().cloned().collect::<LinkedNodes>()).unwrap(), expected);
         for left_out in 0..witness.len() {
-            let partial: HashedNodes =
-                witness.iter().enumerate().filter(|(i, _)| *i != left_out).map(|(_, n)| n.clone()).collect();
-            prop_assert!(matches!(run(&partial), Err(StateError::Missing(Missing::Node(_)))));
+            let partial = witness.iter().enumerate().filter(|(i, _)| *i != left_out).map(|(_, n)| n.clone());
+            let hashed = run(&partial.clone().collect::<HashedNodes>()).unwrap_err();
+            let linked = run(&partial.collect::<LinkedNodes>()).unwrap_err();
+            let StateError::Missing(Missing::Node(lack)) = hashed else { panic!("{hashed:?}") };
+            prop_assert!(matches!(linked, StateError::Missing(Missing::Node(node)) if node == lack));
         }
     }
 }

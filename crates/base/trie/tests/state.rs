@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use alloy_trie::root::{state_root_unhashed, storage_root_unhashed};
 use ethrex_trie::{
-    EMPTY_ROOT, HashedNodes, Nibbles, NodeSource, Reads, Recorder, StateTries, Trie, TrieUpdates,
-    prove, read_account, read_slot, state_root_of, update_state, update_state_recorded,
-    verify_proof,
+    EMPTY_ROOT, HashedNodes, LinkedNodes, Nibbles, NodeSource, Reads, Recorder, StateTries, Trie,
+    TrieUpdates, prove, read_account, read_slot, state_root_of, update_state,
+    update_state_recorded, verify_proof,
 };
 use ethrex_types::{AccountDiff, AccountInfo, StateDiff, StateError, TrieAccount};
 use proptest::prelude::*;
@@ -134,6 +134,24 @@ proptest! {
             let (recorded, nodes) = update_state_recorded(&store, root, &reads, diff).unwrap();
             prop_assert_eq!(&recorded, &update);
             prop_assert_eq!(&nodes, &expected, "what is recorded is what is read");
+
+            let linked: LinkedNodes = nodes.into_iter().collect();
+            prop_assert_eq!(linked.first_not_canonical(), None);
+            let mut tries = StateTries::open(&linked, root);
+            for (address, slots) in &reads {
+                let account = tries.account(*address).unwrap();
+                prop_assert_eq!(account, read_account(&store, root, *address).unwrap());
+                for slot in slots {
+                    let value = account.map_or(U256::ZERO, |account| {
+                        read_slot(&store, account.storage_root, *address, *slot).unwrap()
+                    });
+                    prop_assert_eq!(tries.slot(*address, *slot).unwrap(), value);
+                }
+            }
+            prop_assert_eq!(tries.root_after(diff).unwrap(), update.root);
+            let (again, nodes) = update_state_recorded(&linked, root, &reads, diff).unwrap();
+            prop_assert_eq!(&again, &update);
+            prop_assert_eq!(&nodes, &expected, "nodes that are linked are recorded, too");
 
             let recorder = Recorder::new(&store);
             let mut tries = StateTries::open(&recorder, root);

@@ -7,9 +7,7 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
-use ethrex_trie::{
-    EMPTY_ROOT, HashedNodes, RunningTries, StateTries, first_not_canonical, hash_all,
-};
+use ethrex_trie::{EMPTY_ROOT, LinkedNodes, RunningTries, StateTries, hash_all};
 use ethrex_types::{
     AccountInfo, Header, Missing, RunningRoot, SealedHeader, StateDiff, StateError, StateReader,
     join,
@@ -89,7 +87,7 @@ pub enum WitnessError {
 /// A decoded witness: everything in it is keyed by its own hash, so nothing can pass for something else.
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
-    nodes: HashedNodes,
+    nodes: LinkedNodes,
     codes: B256Map<Bytes>,
     headers: B256Map<SealedHeader>,
 }
@@ -124,9 +122,8 @@ impl Witness {
     ) -> Result<Self, WitnessError> {
         check_order("state", &witness.state)?;
         check_order("codes", &witness.codes)?;
-        let (not_canonical, entries) =
-            join(|| first_not_canonical(&witness.state), || Entries::of(witness));
-        if let Some(index) = not_canonical {
+        let entries = Entries::of(witness);
+        if let Some(index) = entries.nodes.first_not_canonical() {
             return Err(WitnessError::Node(index));
         }
         Ok(entries.with(decode_chain(witness, parent)?))
@@ -145,7 +142,7 @@ impl Witness {
 
     /// The trie nodes.
     #[must_use]
-    pub const fn nodes(&self) -> &HashedNodes {
+    pub const fn nodes(&self) -> &LinkedNodes {
         &self.nodes
     }
 
@@ -163,7 +160,7 @@ impl Witness {
 
 /// Nodes and codes, hashed.
 struct Entries {
-    nodes: HashedNodes,
+    nodes: LinkedNodes,
     codes: B256Map<Bytes>,
 }
 

@@ -92,11 +92,14 @@ fn hash_lanes<T: AsRef<[u8]>>(items: &[T], out: &mut [B256]) {
     let mut lanes: [Lane<'_>; LANES] =
         std::array::from_fn(|_| Lane { at: items.next(), last: [0; RATE] });
     let mut states = [_mm256_setzero_si256(); 25];
+    let mut kept = _mm256_setzero_si256();
     while lanes.iter().any(|lane| lane.at.is_some()) {
         let blocks = lanes.each_mut().map(Lane::next);
         let ended = blocks.map(|(_, ended)| ended);
+        keep(&mut states, kept);
         absorb(&mut states, blocks.map(|(block, _)| block));
         permute(&mut states);
+        kept = going_on(ended.map(|ended| ended.is_none()));
         if ended == [None; LANES] {
             continue;
         }
@@ -107,7 +110,6 @@ fn hash_lanes<T: AsRef<[u8]>>(items: &[T], out: &mut [B256]) {
                 lane.at = items.next();
             }
         }
-        clear(&mut states, ended.map(|ended| ended.is_some()));
     }
 }
 
@@ -141,13 +143,19 @@ fn squeeze(states: &States) -> [B256; LANES] {
     digests
 }
 
-/// Sets the states of these lanes to zero.
+/// All bits of the lanes that go on with their item.
 #[target_feature(enable = "avx2")]
-fn clear(states: &mut States, lanes: [bool; LANES]) {
-    let [a, b, c, d] = lanes.map(|clear| if clear { 0 } else { -1 });
-    let keep = _mm256_set_epi64x(d, c, b, a);
+fn going_on(lanes: [bool; LANES]) -> __m256i {
+    let [a, b, c, d] = lanes.map(|goes_on| if goes_on { -1 } else { 0 });
+    _mm256_set_epi64x(d, c, b, a)
+}
+
+/// Sets the states of all other lanes to zero. Right before something is absorbed: a store of some lanes alone would take longer
+/// than all of this.
+#[target_feature(enable = "avx2")]
+fn keep(states: &mut States, lanes: __m256i) {
     for state in states {
-        *state = _mm256_and_si256(*state, keep);
+        *state = _mm256_and_si256(*state, lanes);
     }
 }
 

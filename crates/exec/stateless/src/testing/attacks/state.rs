@@ -3,7 +3,7 @@
 use alloy_eips::eip4788;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, bytes, keccak256};
 use ethrex_trie::{
-    Nibbles, first_not_canonical, prove, read_account,
+    LinkedNodes, Nibbles, prove, read_account,
     testing::{hostile_accounts, hostile_tries, leaf_of},
 };
 use ethrex_types::TrieAccount;
@@ -33,7 +33,8 @@ pub fn w04() -> Vec<Attack> {
         input.witness.state = nodes;
         sort(&mut input.witness);
         // Most of them show in one node; the others to whoever walks.
-        let alone = first_not_canonical(&input.witness.state).is_some();
+        let linked: LinkedNodes = input.witness.state.iter().cloned().collect();
+        let alone = linked.first_not_canonical().is_some();
         let canonical = if alone { Witness } else { Insufficient };
         Attack::new(name, &honest, input, canonical).tolerant(Insufficient).derived(canonical)
     };

@@ -60,21 +60,18 @@ impl Child {
 
 impl Shape {
     fn of(rlp: &[u8], positions: &B256Map<u32>) -> Self {
-        let child = |child: ChildRef<'_>| match child {
-            ChildRef::Hash(hash) => positions.get(hash).map_or(Child::ABSENT, |at| Child(*at)),
-            ChildRef::Empty | ChildRef::Inline(_) => Child::NONE,
-        };
+        let named = |hash: &B256| positions.get(hash).map_or(Child::ABSENT, |at| Child(*at));
         match node::parse(rlp) {
             Ok(NodeRef::Leaf(..)) => Self::Leaf,
-            Ok(NodeRef::Extension(path, named @ ChildRef::Hash(_))) if path.len() < KEY_NIBBLES => {
-                Self::Extension(child(named))
+            Ok(NodeRef::Extension(path, ChildRef::Hash(hash))) if path.len() < KEY_NIBBLES => {
+                Self::Extension(named(hash))
             }
-            Ok(NodeRef::Branch(branch)) if !branch.has_inlined() => {
+            Ok(NodeRef::Branch(branch)) => branch.hashes().map_or(Self::Other, |hashes| {
                 let mut children = [Child::NONE; WIDTH];
-                children.iter_mut().zip(branch.children()).for_each(|(at, is)| *at = child(is));
+                hashes.for_each(|(nibble, hash)| children[nibble] = named(hash));
                 Self::Branch(children)
-            }
-            Ok(NodeRef::Extension(..) | NodeRef::Branch(_)) | Err(node::Malformed) => Self::Other,
+            }),
+            Ok(NodeRef::Extension(..)) | Err(node::Malformed) => Self::Other,
         }
     }
 

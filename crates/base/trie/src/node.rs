@@ -37,14 +37,23 @@ pub(crate) enum NodeRef<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BranchRef<'a> {
     payload: &'a [u8],
-    /// Whether any of them stands inside.
-    has_inlined: bool,
+    /// Which of them are named by hash, where all others are empty: nearly always.
+    hashes: Option<u16>,
 }
 
 impl<'a> BranchRef<'a> {
-    /// Whether any child stands inside.
-    pub(crate) const fn has_inlined(self) -> bool {
-        self.has_inlined
+    /// Those that are named by hash, each with its nibble, where none stands inside.
+    pub(crate) fn hashes(self) -> Option<impl Iterator<Item = (usize, &'a B256)>> {
+        let mut left = self.hashes?;
+        let mut before = 0;
+        Some(std::iter::from_fn(move || {
+            let nibble = (left != 0).then(|| left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            // Behind one byte for each child up to here and the hashes of those before.
+            let hash = &self.payload[nibble + 1 + before * HASH_BYTES..];
+            before += 1;
+            Some((nibble, hash.first_chunk::<HASH_BYTES>()?.into()))
+        }))
     }
 
     /// All of them, in order.
@@ -77,7 +86,7 @@ pub fn is_canonical_node(rlp: &[u8]) -> bool {
         // Nearly all nodes: nothing is inlined. Where a leaf ends is where it stands, and there is room for it.
         Ok(NodeRef::Leaf(..)) => true,
         Ok(NodeRef::Extension(path, ChildRef::Hash(_))) => path.len() < KEY_NIBBLES,
-        Ok(NodeRef::Branch(branch)) if !branch.has_inlined => true,
+        Ok(NodeRef::Branch(branch)) if branch.hashes.is_some() => true,
         Ok(NodeRef::Extension(..) | NodeRef::Branch(_)) => fits_somewhere(rlp),
         Err(Malformed) => false,
     }
@@ -152,6 +161,10 @@ pub(crate) fn parse(mut rlp: &[u8]) -> Result<NodeRef<'_>, Malformed> {
     if !rlp.is_empty() {
         return Err(Malformed);
     }
+    if let Some(hashes) = hashes_of(payload) {
+        let branch = BranchRef { payload, hashes: Some(hashes) };
+        return if hashes.count_ones() < 2 { Err(Malformed) } else { Ok(NodeRef::Branch(branch)) };
+    }
     let mut rest = payload;
     let first = item(&mut rest)?;
     let second = item(&mut rest)?;
@@ -171,17 +184,33 @@ fn short<'a>(path: &'a [u8], mut rest: &'a [u8]) -> Result<NodeRef<'a>, Malforme
     }
 }
 
+/// Which children are named by hash, if this is a branch in which all others are empty.
+fn hashes_of(payload: &[u8]) -> Option<u16> {
+    let (mut at, mut hashes) = (0, 0);
+    for nibble in 0..WIDTH {
+        let code = *payload.get(at)?;
+        let is_hash = code == HASH_CODE;
+        if !is_hash && code != EMPTY_STRING_CODE {
+            return None;
+        }
+        // Which it is follows no pattern, so nothing branches on it.
+        hashes |= u16::from(is_hash) << nibble;
+        at += 1 + HASH_BYTES * usize::from(is_hash);
+    }
+    (payload.get(at..)? == [EMPTY_STRING_CODE]).then_some(hashes)
+}
+
+/// Any other branch.
 fn branch(payload: &[u8]) -> Result<NodeRef<'_>, Malformed> {
-    let (mut rest, mut occupied, mut has_inlined) = (payload, 0, false);
+    let (mut rest, mut occupied) = (payload, 0);
     for _ in 0..WIDTH {
         let child = child(&mut rest)?;
         occupied += usize::from(!matches!(child, ChildRef::Empty));
-        has_inlined |= matches!(child, ChildRef::Inline(_));
     }
     if rest != [EMPTY_STRING_CODE] || occupied < 2 {
         return Err(Malformed);
     }
-    Ok(NodeRef::Branch(BranchRef { payload, has_inlined }))
+    Ok(NodeRef::Branch(BranchRef { payload, hashes: None }))
 }
 
 /// Splits the next item off, header included.

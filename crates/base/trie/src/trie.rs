@@ -399,7 +399,10 @@ impl<'s> Trie<'s> {
         let node = match node::decode(rlp, depth)? {
             NodeRef::Leaf(path, value) => Node::Leaf { path, value: value.to_vec() },
             NodeRef::Extension(path, child) => {
-                let child = self.decode_child(child, depth + path.len(), shape, 0)?;
+                let child = match child {
+                    ChildRef::Hash(hash) => self.joined(shape, 0, hash),
+                    child => self.decode_child(child, depth + path.len())?,
+                };
                 if let Link::Loaded(id) = child
                     && !matches!(self.slots[id as usize].node, Node::Branch(_))
                 {
@@ -409,8 +412,15 @@ impl<'s> Trie<'s> {
             }
             NodeRef::Branch(branch) => {
                 let mut children = [Link::Empty; WIDTH];
-                for (nibble, child) in branch.children().enumerate() {
-                    children[nibble] = self.decode_child(child, depth + 1, shape, nibble)?;
+                match branch.hashes() {
+                    Some(hashes) => hashes.for_each(|(nibble, hash)| {
+                        children[nibble] = self.joined(shape, nibble, hash);
+                    }),
+                    None => {
+                        for (link, child) in children.iter_mut().zip(branch.children()) {
+                            *link = self.decode_child(child, depth + 1)?;
+                        }
+                    }
                 }
                 Node::Branch(children)
             }
@@ -420,26 +430,24 @@ impl<'s> Trie<'s> {
         Ok(id)
     }
 
-    /// The link to the child at `nibble` of a node of this shape.
-    fn decode_child(
-        &mut self,
-        child: ChildRef<'_>,
-        depth: usize,
-        shape: &Shape,
-        nibble: usize,
-    ) -> Result<Link, node::Malformed> {
+    fn decode_child(&mut self, child: ChildRef<'_>, depth: usize) -> Result<Link, node::Malformed> {
         match child {
             ChildRef::Empty => Ok(Link::Empty),
-            ChildRef::Hash(hash) => Ok(match shape.child(nibble) {
-                Some(at) => Link::Linked(at),
-                None if matches!(shape, Shape::Other) => self.named(*hash),
-                None => self.blind(*hash),
-            }),
+            ChildRef::Hash(hash) => Ok(self.named(*hash)),
             ChildRef::Inline(rlp) => {
                 let id = self.decode(rlp, depth, &Shape::Other)?;
                 self.slots[id as usize].reference = Some(RlpNode::from_rlp(rlp));
                 Ok(Link::Loaded(id))
             }
+        }
+    }
+
+    /// The child with this hash at `nibble` of a node of this shape.
+    fn joined(&mut self, shape: &Shape, nibble: usize, hash: &B256) -> Link {
+        match shape.child(nibble) {
+            Some(at) => Link::Linked(at),
+            None if matches!(shape, Shape::Other) => self.named(*hash),
+            None => self.blind(*hash),
         }
     }
 

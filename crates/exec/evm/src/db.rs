@@ -14,7 +14,10 @@ use revm::{
     state::AccountInfo as RevmAccountInfo,
 };
 
-use crate::stop::{Stop, StopCell, Stopped};
+use crate::{
+    codes::{Codes, bytecode},
+    stop::{Stop, StopCell, Stopped},
+};
 
 /// What an execution read from the state before the block: what a witness for it must contain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,6 +61,8 @@ const STEPS_BETWEEN_LOOKS: u32 = 4_096;
 /// Reads through to the state. revm's own cache stands above it, so each thing is read about once.
 pub(crate) struct StateDb<'a> {
     reader: &'a dyn StateReader,
+    /// Codes of the state that need not be read.
+    pub(crate) codes: Option<&'a Codes>,
     pub(crate) accesses: Accesses,
     /// Whether a transaction runs: then accesses count, and limits hold.
     pub(crate) in_transaction: bool,
@@ -81,6 +86,7 @@ impl<'a> StateDb<'a> {
     pub(crate) fn new(reader: &'a dyn StateReader, number: u64) -> Self {
         Self {
             reader,
+            codes: None,
             accesses: Accesses::default(),
             in_transaction: false,
             limits: None,
@@ -198,11 +204,17 @@ impl Database for StateDb<'_> {
         if self.stop.is_set() {
             return Err(Stopped);
         }
-        let code = self.read_code(code_hash)?;
+        let (code, ready) = match self.codes.and_then(|codes| codes.get(&code_hash)) {
+            Some(code) => (code.bytes().clone(), code.ready().clone()),
+            None => {
+                let code = self.read_code(code_hash)?;
+                (code.clone(), bytecode(code))
+            }
+        };
         if self.accesses.codes.insert(code_hash, code.clone()).is_none() {
             self.count_code(&code)?;
         }
-        Ok(bytecode(code))
+        Ok(ready)
     }
 
     fn storage(&mut self, address: Address, key: StorageKey) -> Result<StorageValue, Stopped> {
@@ -260,9 +272,4 @@ fn account_info(account: AccountInfo) -> RevmAccountInfo {
         code: None,
         ..Default::default()
     }
-}
-
-/// What begins like a delegation and is none (EIP-7702) runs as code, whose first byte is invalid.
-fn bytecode(code: Bytes) -> Bytecode {
-    Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code))
 }

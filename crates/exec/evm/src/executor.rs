@@ -34,6 +34,7 @@ use revm::{
 #[cfg(feature = "trace")]
 use crate::trace::{Trace, TraceError, Tracer, TxPlace};
 use crate::{
+    codes::Codes,
     constantinople, dao,
     db::{AccessLimits, Accesses, StateDb, Touched},
     deposits,
@@ -321,6 +322,11 @@ impl<'a> BlockExecutor<'a> {
         }
         self.inner.evm.db_mut().commit(changes);
         Ok(())
+    }
+
+    /// Has codes of the state taken from here, from the next transaction on, where they are ready to run.
+    pub fn set_codes(&mut self, codes: Option<&'a Codes>) {
+        self.inner.evm.db_mut().database.codes = codes;
     }
 
     /// Limits what transactions may touch of the state before the block, from the next one on.

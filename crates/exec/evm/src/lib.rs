@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod call;
+mod codes;
 mod constantinople;
 mod dao;
 mod db;
@@ -22,6 +23,7 @@ pub mod trace;
 mod tx_env;
 
 pub use call::{Call, CallError, CallOutcome, Overrides, simulate};
+pub use codes::{Code, Codes};
 pub use db::{AccessLimits, Accesses, HEADER_BYTES, Touched};
 pub use executor::{BlockContext, BlockExecutor, Closed, InvalidTx, RunError, SystemCallFailed};
 pub use intrinsic::{InitialGas, TxBounds};

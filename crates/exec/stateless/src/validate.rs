@@ -3,14 +3,14 @@
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{B256, U256};
 use ethrex_stf::{
-    Executed, InvalidBlock, Rules, RunError, check_body, check_content, check_header,
+    Code, Executed, InvalidBlock, Means, Rules, RunError, check_body, check_content, check_header,
     execute_within,
 };
 use ethrex_types::{
-    BlockAccessList, ChainSpec, Missing, Receipt, RecoveredBlock, SealedHeader, StateError,
+    BlockAccessList, ChainSpec, Missing, Receipt, RecoveredBlock, SealedHeader, StateError, helped,
 };
 
-use crate::{Witness, WitnessState, access_set};
+use crate::{Witness, access_set};
 
 /// A block that holds every rule of its chain.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ pub fn validate(
 ) -> Result<Validated, ValidateError> {
     let parent = check_parent(spec, block, witness)?;
     check_body(spec, block.sealed().block()).map_err(ValidateError::Invalid)?;
-    run(spec, rules, block, witness.state_after(parent), None)
+    run(spec, rules, block, witness, parent, None)
 }
 
 /// The same for a block whose header was made from its body, and for a caller that has paid for a bounded amount of gas; see
@@ -97,7 +97,7 @@ pub(crate) fn validate_made(
 ) -> Result<Validated, ValidateError> {
     let parent = check_parent(spec, block, witness)?;
     check_content(spec, block.sealed().block()).map_err(ValidateError::Invalid)?;
-    run(spec, rules, block, witness.state_after(parent), gas_bound)
+    run(spec, rules, block, witness, parent, gas_bound)
 }
 
 /// The parent, by which the header is checked.
@@ -118,14 +118,22 @@ fn run(
     spec: &ChainSpec,
     rules: &dyn Rules,
     block: &RecoveredBlock,
-    state: WitnessState<'_>,
+    witness: &Witness,
+    parent: &SealedHeader,
     gas_bound: Option<u64>,
 ) -> Result<Validated, ValidateError> {
     if !block.sealed().body().ommers.is_empty() {
         return Err(ValidateError::Witness(StateError::Missing(Missing::Ommers)));
     }
-    let (header, parent_state_root) = (block.sealed().header(), state.root());
-    let executed = execute_within(spec, rules, block, &state, gas_bound)?;
+    let (header, parent_state_root) = (block.sealed().header(), parent.state_root);
+    let (state, means) =
+        (witness.state_after(parent), Means { gas_bound, codes: Some(witness.codes()) });
+    // One thread executes. Which codes it will come to is known, so another makes them ready.
+    let mut codes = witness.codes().iter();
+    let executed = helped(
+        || execute_within(spec, rules, block, &state, means),
+        || codes.next().map(Code::prepare).is_some(),
+    )?;
     let Executed { receipts, requests, gas_used, burned_fees, diff, .. } = executed;
     if let Some(list) = &executed.block_access_list {
         state.require(&access_set(list), &executed.accesses.accounts)?;

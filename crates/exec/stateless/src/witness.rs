@@ -7,6 +7,7 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::B256Map};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
+use ethrex_stf::Codes;
 use ethrex_trie::{EMPTY_ROOT, LinkedNodes, RunningTries, StateTries, hash_all};
 use ethrex_types::{
     AccountInfo, Header, Missing, RunningRoot, SealedHeader, StateDiff, StateError, StateReader,
@@ -88,7 +89,7 @@ pub enum WitnessError {
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
     nodes: LinkedNodes,
-    codes: B256Map<Bytes>,
+    codes: Codes,
     headers: B256Map<SealedHeader>,
 }
 
@@ -146,6 +147,11 @@ impl Witness {
         &self.nodes
     }
 
+    /// The codes.
+    pub(crate) const fn codes(&self) -> &Codes {
+        &self.codes
+    }
+
     /// The state after `parent`.
     #[must_use]
     pub fn state_after<'w>(&'w self, parent: &'w SealedHeader) -> WitnessState<'w> {
@@ -161,7 +167,7 @@ impl Witness {
 /// Nodes and codes, hashed.
 struct Entries {
     nodes: LinkedNodes,
-    codes: B256Map<Bytes>,
+    codes: Codes,
 }
 
 impl Entries {
@@ -274,7 +280,7 @@ impl StateReader for WitnessState<'_> {
     }
 
     fn code(&self, hash: B256) -> Result<Option<Bytes>, StateError> {
-        Ok(self.witness.codes.get(&hash).cloned())
+        Ok(self.witness.codes.get(&hash).map(|code| code.bytes().clone()))
     }
 
     /// Follows parent hashes, so that a header counts only where it really is an ancestor; each step is taken once.

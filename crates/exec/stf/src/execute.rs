@@ -3,7 +3,7 @@
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{B256, Bloom, U256};
 use alloy_rlp::Encodable;
-use ethrex_evm::{Accesses, BlockContext, BlockExecutor, Closed, RunError};
+use ethrex_evm::{Accesses, BlockContext, BlockExecutor, Closed, Codes, RunError};
 use ethrex_types::{
     Block, BlockAccessList, ChainSpec, Fork, Header, Receipt, RecoveredBlock, StateDiff,
     StateError, StateReader,
@@ -112,11 +112,20 @@ pub fn execute(
     block: &RecoveredBlock,
     state: &dyn StateReader,
 ) -> Result<Executed, RunError<InvalidBlock>> {
-    execute_within(spec, rules, block, state, None)
+    execute_within(spec, rules, block, state, Means::default())
 }
 
-/// The same for a caller that has paid for a bounded amount of gas: each transaction runs only if what ran before it and what
-/// it may use at most are within `gas_bound`, so that never more is executed, whatever the header says.
+/// What whoever executes a block has for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Means<'a> {
+    /// The most gas that was paid for: each transaction runs only if what ran before it and what it may use at most are within
+    /// this, so that never more is executed, whatever the header says.
+    pub gas_bound: Option<u64>,
+    /// Codes of the state, as far as they are known beforehand.
+    pub codes: Option<&'a Codes>,
+}
+
+/// The same for a caller with other means.
 ///
 /// # Errors
 /// As [`execute`], and [`InvalidBlock::GasBound`].
@@ -125,7 +134,7 @@ pub fn execute_within(
     rules: &dyn Rules,
     block: &RecoveredBlock,
     state: &dyn StateReader,
-    gas_bound: Option<u64>,
+    means: Means<'_>,
 ) -> Result<Executed, RunError<InvalidBlock>> {
     let header = block.sealed().header();
     for (index, (tx, _)) in block.transactions().enumerate() {
@@ -144,9 +153,10 @@ pub fn execute_within(
     };
     rules.prepare(&block.sealed().body().transactions, header.timestamp);
     let mut executor = BlockExecutor::open(spec, rules, &context, state).map_err(system_call)?;
+    executor.set_codes(means.codes);
     for (index, (tx, sender)) in block.transactions().enumerate() {
         let most = executor.regular_gas_used().saturating_add(tx.gas_limit().min(MAX_TX_GAS));
-        if let Some(bound) = gas_bound.filter(|bound| most > *bound) {
+        if let Some(bound) = means.gas_bound.filter(|bound| most > *bound) {
             return Err(RunError::Invalid(InvalidBlock::GasBound { index, bound }));
         }
         executor.run(tx, sender).map_err(|error| match error {

@@ -4,6 +4,7 @@ mod commit;
 mod keccak;
 mod linked;
 mod node;
+mod paths;
 mod proof;
 mod running;
 mod source;

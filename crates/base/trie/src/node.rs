@@ -44,15 +44,12 @@ pub(crate) struct BranchRef<'a> {
 impl<'a> BranchRef<'a> {
     /// Those that are named by hash, each with its nibble, where none stands inside.
     pub(crate) fn hashes(self) -> Option<impl Iterator<Item = (usize, &'a B256)>> {
-        let mut left = self.hashes?;
-        let mut before = 0;
+        let hashes = self.hashes?;
+        let mut left = hashes;
         Some(std::iter::from_fn(move || {
             let nibble = (left != 0).then(|| left.trailing_zeros() as usize)?;
             left &= left - 1;
-            // Behind one byte for each child up to here and the hashes of those before.
-            let hash = &self.payload[nibble + 1 + before * HASH_BYTES..];
-            before += 1;
-            Some((nibble, hash.first_chunk::<HASH_BYTES>()?.into()))
+            Some((nibble, self.hash(hashes, nibble)?))
         }))
     }
 
@@ -64,7 +61,19 @@ impl<'a> BranchRef<'a> {
 
     /// The one at this nibble.
     pub(crate) fn child(self, nibble: u8) -> ChildRef<'a> {
-        self.children().nth(nibble.into()).expect("a nibble is below the width of a branch")
+        let child = match self.hashes {
+            Some(hashes) if hashes & (1 << nibble) == 0 => Some(ChildRef::Empty),
+            Some(hashes) => self.hash(hashes, nibble.into()).map(ChildRef::Hash),
+            None => self.children().nth(nibble.into()),
+        };
+        child.expect("a nibble is below the width of a branch")
+    }
+
+    /// The hash at this nibble, behind one byte for each child up to there and the hashes of those before.
+    fn hash(self, hashes: u16, nibble: usize) -> Option<&'a B256> {
+        let before = (hashes & ((1 << nibble) - 1)).count_ones() as usize;
+        let hash = self.payload[nibble + 1 + before * HASH_BYTES..].first_chunk::<HASH_BYTES>()?;
+        Some(hash.into())
     }
 }
 

@@ -1,6 +1,9 @@
 //! The state trie: accounts over storage tries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use alloy_primitives::{
     Address, B256, Bytes, U256, keccak256,
@@ -8,9 +11,10 @@ use alloy_primitives::{
 };
 use alloy_rlp::Decodable;
 use alloy_trie::EMPTY_ROOT_HASH;
-use ethrex_types::{AccountDiff, StateDiff, StateError, TrieAccount};
+use ethrex_types::{AccountDiff, StateDiff, StateError, TrieAccount, join};
+use nybbles::Nibbles;
 
-use crate::{HashedNodes, NodeChanges, NodeSource, Trie, keccak::hash_into, read_value};
+use crate::{HashedNodes, NodeChanges, NodeSource, Trie, keccak::hash_into, paths, read_value};
 
 /// What a diff makes of a state trie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,18 +59,15 @@ pub fn update_state(
     diff: &StateDiff,
 ) -> Result<StateUpdate, StateError> {
     let tries = StateTries::open(source, parent);
-    tries.apply(None, diff, Wanted::Nodes).map(|(update, _)| update)
+    tries.apply(diff, Wanted::Nodes).map(|(update, _)| update)
 }
-
-/// No slots.
-static NOTHING: BTreeSet<B256> = BTreeSet::new();
 
 /// Accounts, and storage slots of each.
 pub type Reads = BTreeMap<Address, BTreeSet<B256>>;
 
 /// The same, together with every node on the way to `reads` and every node that the update reads: each once, in bytewise order.
 ///
-/// It costs less than reading first and updating then, because no node is loaded twice.
+/// It costs little more than the update: what is only read is walked by another core meanwhile.
 pub fn update_state_recorded(
     source: &dyn NodeSource,
     parent: B256,
@@ -75,24 +76,90 @@ pub fn update_state_recorded(
 ) -> Result<(StateUpdate, Vec<Bytes>), StateError> {
     let mut tries = StateTries::open(source, parent);
     tries.remember();
-    let (update, seen) = tries.apply(Some(reads), diff, Wanted::Nodes)?;
-    let mut nodes = sorted(seen.into_iter().map(|(_, node)| node));
-    // Two storage tries may have a node in common.
-    nodes.dedup();
-    Ok((update, nodes))
+    let (update, read) = join(
+        || tries.apply(diff, Wanted::Nodes),
+        || nodes_of(source, parent, &reads_beside(reads, diff)),
+    );
+    let ((update, seen), mut nodes) = (update?, read?);
+    nodes.extend(seen.into_iter().map(|(_, node)| node));
+    Ok((update, sorted(nodes)))
 }
 
-/// In bytewise order. Nearly all nodes differ in their first bytes, which are compared without looking for them in memory.
-fn sorted(nodes: impl Iterator<Item = Bytes>) -> Vec<Bytes> {
+/// The accounts and slots to which the update does not go itself. It does not look at storage that is wiped.
+fn reads_beside<'r>(reads: &'r Reads, diff: &StateDiff) -> Vec<(Address, Vec<&'r B256>)> {
+    let beside = |(address, slots): (&Address, &'r BTreeSet<B256>)| {
+        let Some(changed) = diff.accounts.get(address) else {
+            return Some((*address, slots.iter().collect()));
+        };
+        let is_kept = changed.info.is_some() && !changed.wiped;
+        let is_beside = |slot: &&B256| !is_kept || !changed.storage.contains_key(*slot);
+        let slots: Vec<_> = slots.iter().filter(is_beside).collect();
+        (!slots.is_empty()).then_some((*address, slots))
+    };
+    reads.iter().filter_map(beside).collect()
+}
+
+/// Every node on the way to these accounts and slots, in no order.
+fn nodes_of(
+    source: &dyn NodeSource,
+    root: B256,
+    reads: &[(Address, Vec<&B256>)],
+) -> Result<Vec<Bytes>, StateError> {
+    let addresses: Vec<_> = reads.iter().map(|(address, _)| address).collect();
+    let accounts = hashes_of(&addresses).into_iter().zip(reads);
+    let accounts = sorted_keys(accounts.map(|(key, (_, slots))| (key, (key, slots))));
+    let mut storages = Vec::new();
+    let mut nodes = paths::walk(source, None, root, &accounts, &mut |(key, slots), value| {
+        storages.push((*key, decode_account(value, root)?.storage_root, *slots));
+        Ok(())
+    })?;
+    for (owner, root, slots) in storages {
+        let slots = sorted_keys(hashes_of(slots).into_iter().map(|key| (key, ())));
+        nodes.extend(paths::walk(source, Some(owner), root, &slots, &mut |(), _| Ok(()))?);
+    }
+    Ok(nodes)
+}
+
+fn sorted_keys<T>(keys: impl Iterator<Item = (B256, T)>) -> Vec<(Nibbles, T)> {
+    let mut keys: Vec<_> = keys.map(|(key, what)| (Nibbles::unpack(key), what)).collect();
+    keys.sort_unstable_by_key(|(key, _)| *key);
+    keys
+}
+
+fn hashes_of<T: AsRef<[u8]>>(items: &[T]) -> Vec<B256> {
+    let mut hashes = vec![B256::ZERO; items.len()];
+    hash_into(items, &mut hashes);
+    hashes
+}
+
+/// Each once, in bytewise order: two paths may meet, and two tries may have a node in common. Nearly all nodes differ in their first
+/// bytes, which are compared without looking for them in memory.
+fn sorted(mut nodes: Vec<Bytes>) -> Vec<Bytes> {
     let begin = |node: &Bytes| {
-        let mut begin = [0; size_of::<u128>()];
+        let mut begin = [0; size_of::<u64>()];
         let len = node.len().min(begin.len());
         begin[..len].copy_from_slice(&node[..len]);
-        u128::from_be_bytes(begin)
+        u64::from_be_bytes(begin)
     };
-    let mut nodes: Vec<_> = nodes.map(|node| (begin(&node), node)).collect();
-    nodes.sort_unstable();
-    nodes.into_iter().map(|(_, node)| node).collect()
+    let mut order: Vec<(u64, u32)> = nodes.iter().map(begin).zip(0..).collect();
+    sort_by(&mut order, |(one, at), (other, there)| {
+        one.cmp(other).then_with(|| nodes[*at as usize].cmp(&nodes[*there as usize]))
+    });
+    order.dedup_by(|(one, at), (other, there)| {
+        one == other && nodes[*at as usize] == nodes[*there as usize]
+    });
+    order.into_iter().map(|(_, at)| std::mem::take(&mut nodes[at as usize])).collect()
+}
+
+#[cfg(feature = "parallel")]
+fn sort_by<T: Send>(items: &mut [T], order: impl Fn(&T, &T) -> Ordering + Sync) {
+    use rayon::prelude::*;
+    items.par_sort_unstable_by(order);
+}
+
+#[cfg(not(feature = "parallel"))]
+fn sort_by<T>(items: &mut [T], order: impl Fn(&T, &T) -> Ordering) {
+    items.sort_unstable_by(order);
 }
 
 /// The tries of one state, kept as they are loaded: each node is taken from the source and decoded once for all that is
@@ -180,7 +247,7 @@ impl<'s> StateTries<'s> {
     /// # Errors
     /// If a node is missing or malformed.
     pub fn root_after(self, diff: &StateDiff) -> Result<B256, StateError> {
-        self.apply(None, diff, Wanted::Root).map(|(update, _)| update.root)
+        self.apply(diff, Wanted::Root).map(|(update, _)| update.root)
     }
 
     /// The account at `address`, and where loaded nodes are noted.
@@ -204,15 +271,13 @@ impl<'s> StateTries<'s> {
         Ok((loaded, seen))
     }
 
-    /// Applies a diff. `reads` are looked at first, in all tries; with the outcome comes every node that was loaded and not
-    /// taken. Of the outcome there is what is wanted.
+    /// Applies a diff. With the outcome comes every node that was loaded and not taken; of the outcome there is what is wanted.
     fn apply(
         mut self,
-        reads: Option<&Reads>,
         diff: &StateDiff,
         wanted: Wanted,
     ) -> Result<(StateUpdate, Vec<(B256, Bytes)>), StateError> {
-        let mut jobs = self.jobs(reads, diff, wanted)?;
+        let mut jobs = self.jobs(diff, wanted)?;
         jobs.sort_unstable_by_key(|job| job.loaded.key);
 
         let Self { mut trie, seen, .. } = self;
@@ -221,9 +286,6 @@ impl<'s> StateTries<'s> {
         let (mut present, mut gone) = (vec![], vec![]);
         for done in run_all(jobs)? {
             seen.extend(done.seen);
-            if !done.changed {
-                continue;
-            }
             if done.storage.wiped || !done.storage.nodes.is_empty() {
                 update.nodes.storages.insert(done.key, done.storage);
             }
@@ -244,39 +306,26 @@ impl<'s> StateTries<'s> {
         Ok((update, seen))
     }
 
-    /// What there is to do for each account of the diff, and for each that is only read. The accounts are loaded here.
+    /// What there is to do for each account of the diff. The accounts are loaded here.
     fn jobs<'d>(
         &mut self,
-        reads: Option<&'d Reads>,
         diff: &'d StateDiff,
         wanted: Wanted,
     ) -> Result<Vec<AccountJob<'s, 'd>>, StateError> {
-        let changed = diff.accounts.iter().map(|(address, diff)| {
-            let reads = reads.and_then(|reads| reads.get(address)).unwrap_or(&NOTHING);
-            (*address, Some(diff), reads)
-        });
-        let read = reads.into_iter().flatten();
-        let read = read
-            .filter(|(address, _)| !diff.accounts.contains_key(*address))
-            .map(|(address, slots)| (*address, None, slots));
-        let all: Vec<_> = changed.chain(read).collect();
-
-        let is_new = |address: &Address| !self.accounts.contains_key(address);
-        let new: Vec<_> = all.iter().map(|(address, ..)| *address).filter(is_new).collect();
-        let mut keys = vec![B256::ZERO; new.len()];
-        hash_into(&new, &mut keys);
-        let (mut keys, remember) = (keys.into_iter(), self.seen.is_some());
-        let job = |(address, diff, reads)| {
-            let loaded = match self.accounts.remove(&address) {
+        let is_new = |address: &&Address| !self.accounts.contains_key(*address);
+        let new: Vec<_> = diff.accounts.keys().filter(is_new).collect();
+        let (mut keys, remember) = (hashes_of(&new).into_iter(), self.seen.is_some());
+        let job = |(address, diff): (&Address, &'d AccountDiff)| {
+            let loaded = match self.accounts.remove(address) {
                 Some(loaded) => loaded,
                 None => {
                     let key = keys.next().expect("each new address has a key");
                     Loaded::open(self.source, &mut self.trie, self.root, key, remember)?
                 }
             };
-            Ok(AccountJob { source: self.source, address, loaded, diff, reads, wanted })
+            Ok(AccountJob { source: self.source, address: *address, loaded, diff, wanted })
         };
-        all.into_iter().map(job).collect()
+        diff.accounts.iter().map(job).collect()
     }
 }
 
@@ -300,8 +349,7 @@ impl<'s> Loaded<'s> {
     /// Finds the keys of slots, all those that are not known yet at once.
     fn know<'d>(&mut self, slots: impl Iterator<Item = &'d B256>) {
         let new: Vec<B256> = slots.filter(|slot| !self.keys.contains_key(*slot)).copied().collect();
-        let mut keys = vec![B256::ZERO; new.len()];
-        hash_into(&new, &mut keys);
+        let keys = hashes_of(&new);
         self.keys.extend(new.into_iter().zip(keys));
     }
 }
@@ -334,15 +382,12 @@ pub fn read_slot(
     value.map_or(Ok(U256::ZERO), |value| decode_slot(&value, storage_root))
 }
 
-/// One account of a diff or of what is read, ready to be worked on independently of all others.
+/// One account of a diff, ready to be worked on independently of all others.
 struct AccountJob<'s, 'd> {
     source: &'s dyn NodeSource,
     address: Address,
     loaded: Loaded<'s>,
-    /// `None` where the account is only read.
-    diff: Option<&'d AccountDiff>,
-    /// Slots to look at first.
-    reads: &'d BTreeSet<B256>,
+    diff: &'d AccountDiff,
     wanted: Wanted,
 }
 
@@ -350,9 +395,7 @@ struct AccountJob<'s, 'd> {
 struct AccountDone {
     address: Address,
     key: B256,
-    /// Whether it is one of the diff.
-    changed: bool,
-    /// As it stands afterwards, if it is.
+    /// As it stands afterwards; `None` where it is gone.
     account: Option<TrieAccount>,
     storage: StorageChanges,
     /// The nodes of its storage that were loaded.
@@ -372,18 +415,10 @@ fn run_all(jobs: Vec<AccountJob<'_, '_>>) -> Result<Vec<AccountDone>, StateError
 
 impl AccountJob<'_, '_> {
     fn run(mut self) -> Result<AccountDone, StateError> {
-        self.loaded.know(self.reads.iter());
-        for slot in self.reads {
-            self.loaded.storage.get(self.loaded.keys[slot])?;
-        }
-        let (account, storage) = match self.diff {
-            Some(diff) => self.change(diff)?,
-            None => (None, StorageChanges::default()),
-        };
+        let (account, storage) = self.change()?;
         Ok(AccountDone {
             address: self.address,
             key: self.loaded.key,
-            changed: self.diff.is_some(),
             account,
             storage,
             seen: self.loaded.storage.take_seen(),
@@ -391,10 +426,8 @@ impl AccountJob<'_, '_> {
     }
 
     /// The account afterwards, and what changed in its storage.
-    fn change(
-        &mut self,
-        diff: &AccountDiff,
-    ) -> Result<(Option<TrieAccount>, StorageChanges), StateError> {
+    fn change(&mut self) -> Result<(Option<TrieAccount>, StorageChanges), StateError> {
+        let diff = self.diff;
         self.loaded.know(diff.storage.keys());
         let Loaded { key, account, storage, keys } = &mut self.loaded;
         let before = account.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);

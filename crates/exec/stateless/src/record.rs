@@ -6,7 +6,7 @@ use alloy_primitives::{B256, Bytes};
 use alloy_rlp::encode;
 use ethrex_stf::Accesses;
 use ethrex_trie::{NodeSource, StateUpdate, update_state_recorded};
-use ethrex_types::{BlockAccessList, Header, StateDiff, StateError};
+use ethrex_types::{BlockAccessList, Header, StateDiff, StateError, join};
 
 use crate::{AccessSet, ExecutionWitness};
 
@@ -39,26 +39,37 @@ pub fn record(
     diff: &StateDiff,
     headers: &[Header],
 ) -> Result<(ExecutionWitness, StateUpdate), StateError> {
-    let (update, state) = update_state_recorded(nodes, parent_root, &accesses.accounts, diff)?;
-    let keys = keys_of(&accesses.accounts);
-    let mut codes: Vec<Bytes> = accesses.codes.values().cloned().collect();
-    codes.sort_unstable();
+    let (recorded, (keys, codes)) = join(
+        || update_state_recorded(nodes, parent_root, &accesses.accounts, diff),
+        || (keys_of(&accesses.accounts), codes_of(accesses)),
+    );
+    let (update, state) = recorded?;
     let headers = headers.iter().map(|header| encode(header).into()).collect();
     Ok((ExecutionWitness { state, codes, keys, headers }, update))
 }
 
+fn codes_of(accesses: &Accesses) -> Vec<Bytes> {
+    let mut codes: Vec<Bytes> = accesses.codes.values().cloned().collect();
+    codes.sort_unstable();
+    codes
+}
+
 /// Every address and slot once, in bytewise order. They share one piece of memory.
 fn keys_of(accesses: &AccessSet) -> Vec<Bytes> {
-    let mut keys: Vec<&[u8]> = Vec::new();
+    // Nearly all differ in their first bytes, which are compared without looking for them in memory.
+    fn with_begin(key: &[u8]) -> (Option<u64>, &[u8]) {
+        (key.first_chunk().copied().map(u64::from_be_bytes), key)
+    }
+    let mut keys: Vec<_> = Vec::new();
     for (address, slots) in accesses {
-        keys.push(address.as_slice());
-        keys.extend(slots.iter().map(|slot| slot.as_slice()));
+        keys.push(with_begin(address.as_slice()));
+        keys.extend(slots.iter().map(|slot| with_begin(slot.as_slice())));
     }
     keys.sort_unstable();
     keys.dedup();
-    let all = Bytes::from(keys.concat());
+    let all = Bytes::from(keys.iter().map(|(_, key)| *key).collect::<Vec<_>>().concat());
     let mut at = 0;
-    let share = |key: &&[u8]| {
+    let share = |(_, key): &(Option<u64>, &[u8])| {
         let start = at;
         at += key.len();
         all.slice(start..at)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use alloy_primitives::Address;
-use ethrex_rpc::ApiConfig;
+use ethrex_rpc::{ApiConfig, TraceConfig};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -59,5 +59,23 @@ async fn a_call_that_never_reads_ends_in_time() {
             let request = json!([{"blockStateCalls": [block], "traceTransfers": transfers}]);
             check(&world, what, "eth_simulateV1", request).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_trace_that_never_reads_ends_in_time() {
+    let world = World::with_api(|config| ApiConfig {
+        call_gas_cap: u64::MAX,
+        trace: TraceConfig { time: ALLOWED, ..config.trace.clone() },
+        ..config
+    })
+    .await;
+    for (what, code) in PROGRAMS {
+        let options = json!({
+            "tracer": "noopTracer",
+            "stateOverrides": {ENDLESS.to_string(): {"code": code}},
+        });
+        let params = json!([{"to": ENDLESS}, "latest", options]);
+        check(&world, what, "debug_traceCall", params).await;
     }
 }

@@ -28,7 +28,9 @@ const CALL: usize = 1024;
 /// Bytes that a log takes, without data.
 const LOG: usize = 256;
 /// Steps between two questions whether anybody still waits. A thousand take microseconds.
-const STEPS_UNASKED: u32 = 1_000;
+const STEPS_UNASKED: u64 = 1_000;
+/// Gas that counts like a step there: hashes and copies of much memory take longer.
+const GAS_PER_STEP: u64 = 64;
 
 /// Which parts of each step are recorded.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,7 +67,9 @@ pub(super) struct Budget {
     plan: StepPlan,
     bytes: usize,
     steps: u64,
-    unasked: u32,
+    unasked: u64,
+    /// Gas that the frame had left at the last step.
+    gas_left: u64,
     /// Slots that each contract's copied storage has by now.
     slots: HashMap<Address, HashSet<U256>>,
     stopped: Option<TraceStopped>,
@@ -79,6 +83,7 @@ impl Budget {
             bytes: 0,
             steps: 0,
             unasked: 0,
+            gas_left: 0,
             slots: HashMap::default(),
             stopped: None,
         }
@@ -90,7 +95,9 @@ impl Budget {
 
     /// Counts the step that is about to run.
     pub(super) fn step(&mut self, interpreter: &Interpreter) {
-        self.unasked += 1;
+        let left = interpreter.gas.remaining();
+        let spent = std::mem::replace(&mut self.gas_left, left).saturating_sub(left);
+        self.unasked += 1 + spent / GAS_PER_STEP;
         if self.unasked >= STEPS_UNASKED {
             self.ask();
         }

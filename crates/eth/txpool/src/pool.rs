@@ -63,7 +63,8 @@ impl Head {
     /// Derives what follows `header`.
     #[must_use]
     pub fn after(spec: &ChainSpec, header: SealedHeader) -> Self {
-        let next_timestamp = header.timestamp + 1;
+        // Nothing follows the last second there is; what holds in it is the best guess.
+        let next_timestamp = header.timestamp.saturating_add(1);
         let blob_fee = spec.blob_params_at(next_timestamp).and_then(|params| {
             let excess = next_excess_blob_gas(spec, &header, next_timestamp)?;
             Some(params.calc_blob_fee(excess))

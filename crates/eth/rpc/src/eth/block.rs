@@ -107,7 +107,7 @@ impl Context {
     pub(crate) fn pending_header(&self, head: &SealedHeader) -> Header {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let attributes = BlockAttributes {
-            timestamp: now.max(head.timestamp + 1),
+            timestamp: now.max(head.timestamp.saturating_add(1)),
             fee_recipient: head.beneficiary,
             prev_randao: head.mix_hash,
             withdrawals: None,

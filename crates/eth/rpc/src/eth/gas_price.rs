@@ -46,7 +46,7 @@ pub(super) fn blob_base_fee(context: &Context, _: &mut Args) -> Result<U256, Rpc
 
 /// The blob base fee of the block after `parent`, in wei per blob gas; zero before Cancun.
 pub(super) fn next_blob_fee(spec: &ethrex_types::ChainSpec, parent: &SealedHeader) -> u128 {
-    let timestamp = parent.timestamp + 1;
+    let timestamp = parent.timestamp.saturating_add(1);
     spec.blob_params_at(timestamp)
         .zip(ethrex_stf::next_excess_blob_gas(spec, parent, timestamp))
         .map_or(0, |(params, excess)| params.calc_blob_fee(excess))

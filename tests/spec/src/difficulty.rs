@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{B256, U64, U256};
 use ethrex_stf::next_difficulty;
-use ethrex_types::Header;
 use ethrex_types::alloy_consensus::EMPTY_OMMER_ROOT_HASH;
+use ethrex_types::{ChainSpec, Header};
 use serde::Deserialize;
 
 use crate::forks::{self, ForkError};
@@ -28,6 +28,7 @@ pub struct DifficultyCase {
     parent_timestamp: U64,
     parent_difficulty: U256,
     /// A number of ommers, or the hash over them.
+    #[serde(default)]
     parent_uncles: U256,
     current_timestamp: U64,
     current_block_number: U64,
@@ -50,6 +51,17 @@ pub enum Unmet {
     },
 }
 
+/// No block has a lower difficulty.
+const MINIMUM: U256 = U256::from_limbs([131_072, 0, 0, 0]);
+
+impl DifficultyCase {
+    /// Whether the parent has a difficulty that no block has.
+    #[must_use]
+    pub fn is_below_minimum(&self) -> bool {
+        self.parent_difficulty < MINIMUM
+    }
+}
+
 impl DifficultyFile {
     /// Each case with its fork and its name.
     pub fn cases(&self) -> impl Iterator<Item = (&str, &str, &DifficultyCase)> {
@@ -68,7 +80,11 @@ impl DifficultyFile {
 /// # Errors
 /// If another difficulty follows.
 pub fn run(fork: &str, case: &DifficultyCase) -> Result<(), Unmet> {
-    let spec = forks::fixture(fork, 1, &BTreeMap::new())?;
+    run_on(&forks::fixture(fork, 1, &BTreeMap::new())?, case)
+}
+
+/// Runs a case on a chain.
+pub(crate) fn run_on(spec: &ChainSpec, case: &DifficultyCase) -> Result<(), Unmet> {
     let none =
         case.parent_uncles.is_zero() || B256::from(case.parent_uncles) == EMPTY_OMMER_ROOT_HASH;
     let parent = Header {
@@ -78,7 +94,7 @@ pub fn run(fork: &str, case: &DifficultyCase) -> Result<(), Unmet> {
         ommers_hash: if none { EMPTY_OMMER_ROOT_HASH } else { B256::ZERO },
         ..Header::default()
     };
-    let ours = next_difficulty(&spec, &parent, case.current_timestamp.to());
+    let ours = next_difficulty(spec, &parent, case.current_timestamp.to());
     let theirs = case.current_difficulty;
     if ours == theirs { Ok(()) } else { Err(Unmet::Difficulty { ours, theirs }) }
 }

@@ -1,25 +1,19 @@
-//! Where the cases of each family are, and how one of its files is run.
+//! Where the cases of each family are.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::access_list;
 use crate::archive;
-use crate::blockchain::{Fixture, Fixtures};
 use crate::chain;
-use crate::difficulty::DifficultyFile;
+use crate::engine;
 use crate::era;
-use crate::execute;
-use crate::prestate::PrestateBlock;
-use crate::real::RealBlock;
 use crate::report::{Case, Kind};
-use crate::run::{Job, Judge, SetupError, Sink};
-use crate::state::StateTests;
+use crate::run::{Judge, SetupError, Sink};
 use crate::suites::Suites;
-use crate::tracer::TracerCase;
-use crate::transactions::TransactionTests;
 use crate::tries;
+
+mod cases;
 
 /// Fixtures of execution-specs; in the sample there is one archive of its own.
 const EEST: [&str; 9] = [
@@ -65,6 +59,8 @@ const CHAINS: [(&str, &str, u64, &str); 4] = [
     ("devp2p/geth-ethtest/genesis.json", "devp2p/geth-ethtest/chain.rlp", 600, "London to Prague"),
     ("chains/hive-devp2p/genesis.json", "chains/hive-devp2p/fullchain.rlp", 3_000, "Byzantium"),
 ];
+/// A chain of 600 blocks as calls of the Engine API.
+const PAYLOADS: &str = "devp2p/geth-ethtest";
 /// Archives of mainnet's and Sepolia's first blocks.
 const ERAS: [(&str, &str); 2] = [
     ("era1/mainnet-00000-5ec1ffb8.era1", "genesis/mainnet.json.zst"),
@@ -75,82 +71,76 @@ const REAL: &str = "stateless-blocks";
 /// Real blocks with the part of the state before them that they touch.
 const PRESTATE: &str = "mainnet-prestate-blocks";
 
-/// Set, whatever it says, where the families run as well that have not yet been seen to pass as a whole: state tests, the blocks of
-/// ethereum/tests, and real blocks with a part of their state.
-pub const WIDE: &str = "ETHREX_SPEC_WIDE";
+/// Real blocks of Frontier with a witness, each in two JSON files.
+const FRONTIER: [&str; 2] = ["mainnet_100", "mainnet_73141"];
+/// Precompiles, by go-ethereum and the EIPs.
+const PRECOMPILES: &str = "evm/precompiles";
+/// KZG, by the consensus specification.
+const KZG: &str = "kzg/kzg-mainnet";
+/// Blocks of mainnet at forks, as the portal network stores them.
+const STORED: &str = "mainnet-blocks/portal-block-data";
+/// Blocks of mainnet at forks, as RPC shows them.
+const SHOWN: &str = "mainnet-blocks/rpc-blocks";
+/// A block of mainnet with its receipts, as RPC shows them.
+const RECEIPTS: &str = "mainnet-blocks/mainnet-traces";
+/// Various small files.
+const BASICS: &str = "ethereum-tests/BasicTests";
 
-/// Sends every job there is, until nobody listens; those of [`WIDE`] where `wide` says so.
+/// Runs a file, given its name and its content.
+type Run = fn(&Judge<'_>, &str, &[u8]) -> Vec<Case>;
+
+/// Sends every job there is, until nobody listens.
 ///
 /// # Errors
 /// If the test data cannot be read.
-pub fn find(suites: &Suites, wide: bool, send: &Sink<'_>) -> Result<(), SetupError> {
+pub fn find(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
+    // First, because one case takes a minute: 2^32 - 1 rounds of BLAKE2.
+    each_archive(suites, &OLD_STATES, send, |_| Some(cases::states))?;
     chains(suites, send)?;
     eras(suites, send)?;
-    compressed(suites, REAL, send, |name, content| {
-        Box::new(move |judge| real(judge, &name, &content))
+    payloads(suites, send)?;
+    compressed(suites, REAL, send, cases::real)?;
+    frontier(suites, send)?;
+    compressed(suites, PRESTATE, send, cases::prestate)?;
+    each_archive(suites, &EEST, send, of_eest)?;
+    each_archive(suites, &OLD_BLOCKS, send, |_| Some(cases::old_blockchain))?;
+    each_archive(suites, &DIFFICULTIES, send, |_| Some(cases::difficulties))?;
+    each_archive(suites, &TRANSACTIONS, send, |_| Some(cases::transactions))?;
+    each_archive(suites, &[TRACERS], send, |_| Some(cases::traced))?;
+    each_archive(suites, &TRIES, send, |_| Some(tries::file))?;
+    each_archive(suites, &RLPS, send, |_| Some(tries::rlp_file))?;
+    each_archive(suites, &[BASICS], send, basic)?;
+    each_archive(suites, &[PRECOMPILES], send, |_| Some(cases::precompiles))?;
+    each_archive(suites, &[STORED], send, |_| Some(cases::stored_block))?;
+    each_archive(suites, &[SHOWN], send, |_| Some(cases::shown_block))?;
+    each_archive(suites, &[KZG], send, |name| {
+        name.contains("/verify_kzg_proof/").then_some(cases::opening)
     })?;
-    if wide {
-        unproven(suites, send)?;
-    }
-    for archive in EEST {
-        each_file(suites, archive, send, |name, content| {
-            if name.contains("/blockchain_tests/") {
-                Some(Box::new(move |judge| blockchain(judge, &name, &content)))
-            } else if name.contains("/transaction_tests/") {
-                Some(Box::new(move |judge| transactions(judge, &name, &content)))
-            } else {
-                None
-            }
-        })?;
-    }
-    for archive in DIFFICULTIES {
-        each_file(suites, archive, send, |name, content| {
-            Some(Box::new(move |judge| difficulties(judge, &name, &content)))
-        })?;
-    }
-    for archive in TRANSACTIONS {
-        each_file(suites, archive, send, |name, content| {
-            Some(Box::new(move |judge| transactions(judge, &name, &content)))
-        })?;
-    }
-    each_file(suites, TRACERS, send, |name, content| {
-        Some(Box::new(move |judge| traced(judge, &name, &content)))
-    })?;
-    for archive in TRIES {
-        each_file(suites, archive, send, |name, content| {
-            Some(Box::new(move |judge| tries::file(judge, &name, &content)))
-        })?;
-    }
-    for archive in RLPS {
-        each_file(suites, archive, send, |name, content| {
-            Some(Box::new(move |judge| tries::rlp_file(judge, &name, &content)))
-        })?;
-    }
-    Ok(())
+    receipts(suites, send)
 }
 
-/// The families of [`WIDE`].
-fn unproven(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
-    compressed(suites, PRESTATE, send, |name, content| {
-        Box::new(move |judge| prestate(judge, &name, &content))
-    })?;
-    for archive in EEST {
-        each_file(suites, archive, send, |name, content| {
-            name.contains("/state_tests/")
-                .then(|| -> Job { Box::new(move |judge| states(judge, &name, &content)) })
-        })?;
+/// How a file of execution-specs is run goes by its folder.
+fn of_eest(name: &str) -> Option<Run> {
+    const FOLDERS: [(&str, Run); 5] = [
+        ("/state_tests/", cases::states),
+        ("/blockchain_tests/", cases::blockchain),
+        ("/blockchain_tests_engine/", cases::engine),
+        ("/blockchain_tests_sync/", cases::engine),
+        ("/transaction_tests/", cases::transactions),
+    ];
+    let found = FOLDERS.iter().find(|(folder, _)| name.contains(folder));
+    found.map(|(_, run)| *run)
+}
+
+/// How one of the various small files is run. What is left out is about encryption between nodes, and about keys of tries before
+/// they are hashed.
+fn basic(name: &str) -> Option<Run> {
+    match name.rsplit('/').next()? {
+        "genesishashestest.json" => Some(cases::genesis),
+        "keyaddrtest.json" => Some(cases::keys),
+        name if name.starts_with("difficulty") => Some(cases::network_difficulties),
+        _ => None,
     }
-    for archive in OLD_BLOCKS {
-        each_file(suites, archive, send, |name, content| {
-            Some(Box::new(move |judge| old_blockchain(judge, &name, &content)))
-        })?;
-    }
-    for archive in OLD_STATES {
-        each_file(suites, archive, send, |name, content| {
-            Some(Box::new(move |judge| states(judge, &name, &content)))
-        })?;
-    }
-    Ok(())
 }
 
 fn fault(path: &Path) -> impl FnOnce(io::Error) -> SetupError {
@@ -158,29 +148,40 @@ fn fault(path: &Path) -> impl FnOnce(io::Error) -> SetupError {
     move |source| SetupError::Read { path, source }
 }
 
-/// Calls `job` for each JSON file of an archive. The sample has its own archives, and the full suites have all others.
+/// Sends a job for each file of these archives that `run` knows. The sample has its own archives, and the full suites have all others.
+fn each_archive(
+    suites: &Suites,
+    archives: &[&str],
+    send: &Sink<'_>,
+    run: impl Fn(&str) -> Option<Run>,
+) -> Result<(), SetupError> {
+    for archive in archives {
+        each_file(suites, archive, |name, content| match run(&name) {
+            Some(run) => send(Box::new(move |judge| run(judge, &name, &content))),
+            None => true,
+        })?;
+    }
+    Ok(())
+}
+
+/// Calls `visit` for each file of an archive with test data, until it returns false.
 fn each_file(
     suites: &Suites,
     archive: &str,
-    send: &Sink<'_>,
-    job: impl Fn(String, Vec<u8>) -> Option<Job>,
+    visit: impl FnMut(String, Vec<u8>) -> bool,
 ) -> Result<(), SetupError> {
     let path = suites.dir.join(format!("{archive}.tar.zst"));
     if suites.sample != archive.ends_with("-sample") || suites.sample && !path.is_file() {
         return Ok(());
     }
-    let wanted = |name: &str| name.ends_with(".json") && !name.contains("/.meta/");
-    archive::for_each_file(&path, wanted, |name, content| job(name, content).is_none_or(send))
-        .map_err(fault(&path))
+    let wanted = |name: &str| {
+        (name.ends_with(".json") || name.ends_with(".yaml")) && !name.contains("/.meta/")
+    };
+    archive::for_each_file(&path, wanted, visit).map_err(fault(&path))
 }
 
-/// Calls `job` for each compressed JSON file of a folder, which the sample need not have.
-fn compressed(
-    suites: &Suites,
-    dir: &str,
-    send: &Sink<'_>,
-    job: impl Fn(String, Vec<u8>) -> Job,
-) -> Result<(), SetupError> {
+/// Sends a job for each compressed JSON file of a folder, which the sample need not have.
+fn compressed(suites: &Suites, dir: &str, send: &Sink<'_>, run: Run) -> Result<(), SetupError> {
     let dir = suites.dir.join(dir);
     if suites.sample && !dir.is_dir() {
         return Ok(());
@@ -190,7 +191,8 @@ fn compressed(
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         if let Some(name) = name.strip_suffix(".json.zst") {
             let content = archive::decompress(&path).map_err(fault(&path))?;
-            if !send(job(name.to_owned(), content)) {
+            let name = name.to_owned();
+            if !send(Box::new(move |judge| run(judge, &name, &content))) {
                 break;
             }
         }
@@ -233,91 +235,46 @@ fn eras(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
     Ok(())
 }
 
-fn real(judge: &Judge<'_>, name: &str, content: &[u8]) -> Vec<Case> {
-    judge.file(Kind::Real, name, content, |block: RealBlock| {
-        judge.case(Kind::Real, &block.fork, name, || block.run()).into_iter().collect()
-    })
+fn payloads(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
+    let dir = suites.dir.join(PAYLOADS);
+    if present(suites, &dir.join("newpayload.json"))? {
+        send(Box::new(move |judge| {
+            let run = || engine::chain::run(&dir);
+            judge.case(Kind::Engine, "London to Prague", PAYLOADS, run).into_iter().collect()
+        }));
+    }
+    Ok(())
 }
 
-fn traced(judge: &Judge<'_>, name: &str, content: &[u8]) -> Vec<Case> {
-    judge.file(Kind::Tracer, name, content, |traced: TracerCase| {
-        let fork = traced.fork();
-        judge.case(Kind::Tracer, &fork, name, || traced.run(name)).into_iter().collect()
-    })
-}
-
-fn prestate(judge: &Judge<'_>, name: &str, content: &[u8]) -> Vec<Case> {
-    judge.file(Kind::Prestate, name, content, |block: PrestateBlock| {
-        let fork = block.fork();
-        judge.case(Kind::Prestate, &fork, name, || block.run()).into_iter().collect()
-    })
-}
-
-/// How the access lists of fixtures are compared.
-type Listed = (&'static str, fn(&Fixture) -> Result<(), access_list::Different>);
-const LISTED: &[Listed] =
-    &[("filled", access_list::as_filled), ("Amsterdam", access_list::at_amsterdam)];
-
-fn blockchain(judge: &Judge<'_>, name: &str, content: &[u8]) -> Vec<Case> {
-    judge.file(Kind::Blockchain, name, content, |fixtures: Fixtures| {
-        let run = |(name, fixture): (&String, &Fixture)| {
-            let whole = judge.case(Kind::Blockchain, &fixture.network, name, || fixture.run());
-            let executed =
-                judge.case(Kind::Execute, &fixture.network, name, || execute::run(fixture));
-            let listed = if fixture.has_access_lists() { LISTED } else { &[] };
-            let listed = listed.iter().map(|(rules, test)| {
-                let name = format!("{name}@{rules}");
-                judge.case(Kind::AccessList, rules, &name, || test(fixture))
-            });
-            listed.chain([whole, executed]).flatten().collect::<Vec<_>>()
+fn frontier(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
+    let dir = suites.dir.join(REAL).join("nimbus-frontier");
+    if !present(suites, &dir)? {
+        return Ok(());
+    }
+    for name in FRONTIER {
+        let read = |part| {
+            let path = dir.join(format!("{name}_{part}.json"));
+            fs::read(&path).map_err(fault(&path))
         };
-        fixtures.iter().flat_map(run).collect()
-    })
+        let (block, witness) = (read("block")?, read("witness")?);
+        send(Box::new(move |judge| cases::frontier(judge, name, &block, &witness)));
+    }
+    Ok(())
 }
 
-fn old_blockchain(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
-    judge.file(Kind::Blockchain, file, content, |fixtures: Fixtures| {
-        let run = |(name, fixture): (&String, &Fixture)| {
-            let name = format!("{file}::{name}");
-            judge.case(Kind::Blockchain, &fixture.network, &name, || fixture.run())
-        };
-        fixtures.iter().filter_map(run).collect()
-    })
-}
-
-fn states(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
-    judge.file(Kind::State, file, content, |tests: StateTests| {
-        let mut cases = Vec::new();
-        for (name, test) in &tests {
-            for fork in test.forks() {
-                let name = format!("{file}::{name}@{fork}");
-                cases.extend(judge.case(Kind::State, fork, &name, || test.run(fork)));
-            }
+/// Block and receipts lie in two files of one archive.
+fn receipts(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
+    let (mut block, mut receipts) = (None, None);
+    each_file(suites, RECEIPTS, |name, content| {
+        match name.rsplit('/').next() {
+            Some("block.json") => block = Some(content),
+            Some("receipts.json") => receipts = Some(content),
+            _ => {}
         }
-        cases
-    })
-}
-
-fn difficulties(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
-    judge.file(Kind::Difficulty, file, content, |tests: DifficultyFile| {
-        let cases = tests.cases();
-        let run = |(fork, name, case): (_, _, _)| {
-            let name = format!("{file}::{name}@{fork}");
-            judge.case(Kind::Difficulty, fork, &name, || crate::difficulty::run(fork, case))
-        };
-        cases.filter_map(run).collect()
-    })
-}
-
-fn transactions(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
-    judge.file(Kind::Transaction, file, content, |tests: TransactionTests| {
-        let mut cases = Vec::new();
-        for (name, test) in &tests {
-            for fork in test.forks() {
-                let name = format!("{file}::{name}@{fork}");
-                cases.extend(judge.case(Kind::Transaction, fork, &name, || test.run(fork)));
-            }
-        }
-        cases
-    })
+        true
+    })?;
+    if let Some((block, receipts)) = block.zip(receipts) {
+        send(Box::new(move |judge| cases::shown_receipts(judge, RECEIPTS, &block, &receipts)));
+    }
+    Ok(())
 }

@@ -122,14 +122,42 @@ fn transition_config(
 /// A public network at one fork; mainnet's blob parameters hold on the test networks too.
 pub fn public(chain_id: u64, fork: &str) -> Result<ChainSpec, ForkError> {
     let mut config = config(chain_id, fork)?;
-    config["blobSchedule"] = json!({
+    config["blobSchedule"] = mainnet_blobs();
+    chain(&config)
+}
+
+/// Ropsten as long as it made blocks by work under early forks.
+pub fn ropsten() -> Result<ChainSpec, ForkError> {
+    chain(&json!({
+        "chainId": 3, "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 10, "eip158Block": 10,
+        "byzantiumBlock": 1_700_000, "constantinopleBlock": 4_230_000,
+        "petersburgBlock": 4_939_394,
+    }))
+}
+
+fn mainnet_blobs() -> Value {
+    json!({
         "cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 3_338_477},
         "prague": {"target": 6, "max": 9, "baseFeeUpdateFraction": 5_007_716},
         "osaka": {"target": 6, "max": 9, "baseFeeUpdateFraction": 5_007_716},
         "bpo1": {"target": 10, "max": 15, "baseFeeUpdateFraction": 8_346_193},
         "bpo2": {"target": 14, "max": 21, "baseFeeUpdateFraction": 11_684_671},
-    });
-    chain(&config)
+    })
+}
+
+/// Mainnet with all its forks.
+pub fn mainnet() -> Result<ChainSpec, ForkError> {
+    chain(&json!({
+        "chainId": 1, "depositContractAddress": DEPOSIT_CONTRACT, "homesteadBlock": 1_150_000,
+        "daoForkBlock": 1_920_000, "daoForkSupport": true, "eip150Block": 2_463_000,
+        "eip155Block": 2_675_000, "eip158Block": 2_675_000, "byzantiumBlock": 4_370_000,
+        "constantinopleBlock": 7_280_000, "petersburgBlock": 7_280_000, "istanbulBlock": 9_069_000,
+        "muirGlacierBlock": 9_200_000, "berlinBlock": 12_244_000, "londonBlock": 12_965_000,
+        "arrowGlacierBlock": 13_773_000, "grayGlacierBlock": 15_050_000,
+        "terminalTotalDifficulty": "0xc70d808a128d7380000", "shanghaiTime": 1_681_338_455,
+        "cancunTime": 1_710_338_135, "pragueTime": 1_746_612_311, "osakaTime": 1_764_798_551,
+        "bpo1Time": 1_765_290_071, "bpo2Time": 1_767_747_671, "blobSchedule": mainnet_blobs(),
+    }))
 }
 
 /// Everything up to and with `fork` from the start.

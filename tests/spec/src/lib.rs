@@ -2,14 +2,19 @@
 
 pub mod access_list;
 pub mod archive;
+pub mod basics;
 pub mod blockchain;
+pub mod blocks;
 pub mod chain;
 pub mod difficulty;
+pub mod engine;
 pub mod era;
 pub mod execute;
 pub mod families;
 pub mod forks;
+pub mod kzg;
 pub mod ledger;
+pub mod precompiles;
 pub mod prestate;
 pub mod real;
 pub mod report;

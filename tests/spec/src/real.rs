@@ -10,6 +10,7 @@ use ethrex_types::block::InvalidSignature;
 use ethrex_types::{Block, ChainSpec, Fork, RecoveredBlock, SealedBlock, StateError};
 use serde::Deserialize;
 
+use crate::blocks::{self, RpcBlock};
 use crate::forks::{self, ForkError};
 use crate::ledger::{Imported, Ledger};
 
@@ -33,6 +34,12 @@ pub enum Untrue {
     /// The network has no schedule here.
     #[error("the network")]
     Fork(#[from] ForkError),
+    /// A file is not what RPC shows.
+    #[error("the file")]
+    Json(#[from] serde_json::Error),
+    /// What RPC shows is no block.
+    #[error("the block")]
+    Block(#[from] blocks::Unmet),
     /// The block does not decode.
     #[error("the block")]
     Encoding(alloy_rlp::Error),
@@ -106,6 +113,24 @@ const INCOMPLETE: [B256; 3] = [
 const NODES_TRIED: usize = 8;
 
 impl RealBlock {
+    /// A block of mainnet as RPC shows it, and a witness.
+    ///
+    /// # Errors
+    /// If they do not decode.
+    pub fn shown(fork: &str, block: &[u8], witness: &[u8]) -> Result<Self, Untrue> {
+        let block: RpcBlock = serde_json::from_slice(block)?;
+        let sealed = block.sealed()?;
+        Ok(Self {
+            fork: fork.into(),
+            chain_id: 1,
+            block_hash: sealed.hash(),
+            state_root: sealed.header().state_root,
+            gas_used: sealed.header().gas_used,
+            block_rlp: alloy_rlp::encode(sealed.block()).into(),
+            execution_witness: serde_json::from_slice(witness)?,
+        })
+    }
+
     /// The block, and its network at the block's fork.
     pub fn open(&self) -> Result<(ChainSpec, SealedBlock), Untrue> {
         let spec = forks::public(self.chain_id, &self.fork)?;
@@ -128,7 +153,9 @@ impl RealBlock {
     pub fn run(&self) -> Result<(), Untrue> {
         let (spec, sealed) = self.open()?;
         let block = sealed.block().clone();
-        let recovered = RecoveredBlock::recover(sealed)?;
+        let header = sealed.header();
+        let fork = spec.fork_at(header.number, header.timestamp);
+        let recovered = RecoveredBlock::recover_at(fork, sealed)?;
         let witness = Witness::decode(&self.execution_witness)?;
         let judged = validate(&spec, &Ethereum, &recovered, &witness);
         if INCOMPLETE.contains(&self.block_hash) {

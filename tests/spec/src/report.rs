@@ -1,23 +1,36 @@
 //! What came of each case, and the table at the end.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
+
+/// Cases that are named at the end for how long they took.
+const SLOWEST: usize = 5;
 
 /// A family of test data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Block access lists of fixtures that are older than today's Amsterdam.
     AccessList,
+    /// Real blocks by themselves, or with their receipts.
+    Block,
     /// Fixtures of execution-specs: a pre-state and blocks.
     Blockchain,
     /// A long chain over a genesis file.
     Chain,
     /// Difficulties under proof of work.
     Difficulty,
+    /// Fixtures of payloads, given to a node through its Engine API.
+    Engine,
     /// Archives of the first blocks of public networks.
     Era,
     /// What fixtures do, in blocks of a native rollup.
     Execute,
+    /// Openings of KZG commitments.
+    Kzg,
+    /// Single calls of precompiles.
+    Precompile,
     /// Blocks of mainnet with the part of the state that they touch.
     Prestate,
     /// Blocks of public networks with an execution witness.
@@ -38,11 +51,15 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::AccessList => "access-list",
+            Self::Block => "block",
             Self::Blockchain => "blockchain",
             Self::Chain => "chain",
             Self::Difficulty => "difficulty",
+            Self::Engine => "engine",
             Self::Era => "era",
             Self::Execute => "execute",
+            Self::Kzg => "kzg",
+            Self::Precompile => "precompile",
             Self::Prestate => "prestate",
             Self::Real => "real",
             Self::Rlp => "rlp",
@@ -65,6 +82,8 @@ pub struct Case {
     pub name: String,
     /// What came of it.
     pub outcome: Outcome,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// How a case ended.
@@ -101,24 +120,37 @@ impl fmt::Display for Row {
     }
 }
 
-/// Prints failures, then counts by kind and fork, then `note`, then the total. True if nothing failed.
+/// Prints failures, then skips by reason, counts by kind and fork, the slowest cases, `note`, and the total. True if nothing failed.
 #[must_use]
 pub fn print(cases: &[Case], note: &str) -> bool {
     let mut rows: BTreeMap<(Kind, &str), Row> = BTreeMap::new();
+    let mut skips: BTreeMap<(Kind, &str), usize> = BTreeMap::new();
     let mut total = Row::default();
     for case in cases {
         rows.entry((case.kind, &case.fork)).or_default().add(&case.outcome);
         total.add(&case.outcome);
         match &case.outcome {
             Outcome::Failed(why) => println!("FAILED  {} {}: {why}", case.kind, case.name),
-            Outcome::Skipped(why) => println!("skipped {} {}: {why}", case.kind, case.name),
+            Outcome::Skipped(why) => *skips.entry((case.kind, why)).or_default() += 1,
             Outcome::Passed => {}
         }
     }
-    for ((kind, fork), row) in rows {
-        println!("{kind:<10} {fork:<24} [{row}]");
+    for ((kind, why), count) in skips {
+        println!("skipped {kind:<11} {count:>4}: {why}");
     }
+    for ((kind, fork), row) in rows {
+        println!("{kind:<11} {fork:<36} [{row}]");
+    }
+    print_slowest(cases);
     println!("note: {note}");
     println!("{total}");
     total.failed == 0 && total.passed > 0
+}
+
+fn print_slowest(cases: &[Case]) {
+    let mut slowest: Vec<_> = cases.iter().collect();
+    slowest.sort_by_key(|case| Reverse(case.took));
+    for case in slowest.into_iter().take(SLOWEST) {
+        println!("slow    {:.1} s for {} {}", case.took.as_secs_f64(), case.kind, case.name);
+    }
 }

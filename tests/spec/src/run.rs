@@ -4,8 +4,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 use std::{io, panic, thread};
 
+use rayon::ThreadPoolBuilder;
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
 use crate::families;
@@ -16,9 +18,12 @@ use crate::suites::{self, Suites};
 /// Files read ahead of the cores that run them: enough to keep them busy, few enough to stay small in memory.
 const READ_AHEAD: usize = 8;
 
-/// Test data that could not be read, which is a fault of the set-up and no test result.
+/// Why nothing ran: a fault of the set-up and no test result.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
+    /// No threads to run cases on.
+    #[error("start threads")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
     /// A file or folder.
     #[error("read {}", path.display())]
     Read {
@@ -55,6 +60,7 @@ impl Judge<'_> {
         if self.filter.is_some_and(|filter| !name.contains(filter)) {
             return None;
         }
+        let start = Instant::now();
         let ran = panic::catch_unwind(panic::AssertUnwindSafe(test));
         let outcome = match ran {
             Ok(Ok(())) => Outcome::Passed,
@@ -62,7 +68,7 @@ impl Judge<'_> {
             Err(_) => Outcome::Failed("panicked".into()),
         };
         let outcome = self.skips.judge(kind, name, outcome);
-        Some(Case { kind, fork: fork.into(), name: name.into(), outcome })
+        Some(Case { kind, fork: fork.into(), name: name.into(), outcome, took: start.elapsed() })
     }
 
     /// The cases of a JSON file; one that fails where the file is none.
@@ -89,19 +95,22 @@ pub fn run(filter: Option<&str>) -> Result<bool, SetupError> {
 }
 
 fn run_in(suites: &Suites, filter: Option<&str>) -> Result<bool, SetupError> {
-    let wide = std::env::var_os(families::WIDE).is_some();
     let skips = Skips::committed();
     let judge = Judge { filter, skips: &skips };
     let cases = Mutex::new(Vec::new());
     let (jobs, inbox) = sync_channel::<Job>(READ_AHEAD);
+    // Threads of its own: a case may wait for a node whose threads share work through the common ones.
+    let pool = ThreadPoolBuilder::new().build().map_err(SetupError::Threads)?;
     let read = thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let jobs = jobs;
-            families::find(suites, wide, &|job| jobs.send(job).is_ok())
+            families::find(suites, &|job| jobs.send(job).is_ok())
         });
-        inbox.into_iter().par_bridge().for_each(|job| {
-            let done = job(&judge);
-            cases.lock().expect("no case panics while it is recorded").extend(done);
+        pool.install(|| {
+            inbox.into_iter().par_bridge().for_each(|job| {
+                let done = job(&judge);
+                cases.lock().expect("no case panics while it is recorded").extend(done);
+            });
         });
         reader.join().expect("the reader does not panic")
     });
@@ -111,16 +120,7 @@ fn run_in(suites: &Suites, filter: Option<&str>) -> Result<bool, SetupError> {
     if filter.is_none() && !suites.sample {
         cases.extend(skips.unused().into_iter().map(stale));
     }
-    Ok(report::print(&cases, &note(suites, wide)))
-}
-
-fn note(suites: &Suites, wide: bool) -> String {
-    let left_out = if wide {
-        String::new()
-    } else {
-        format!(", without the families that {} adds", families::WIDE)
-    };
-    whence(suites) + &left_out
+    Ok(report::print(&cases, &whence(suites)))
 }
 
 fn whence(suites: &Suites) -> String {
@@ -134,7 +134,8 @@ fn whence(suites: &Suites) -> String {
 
 fn stale(line: String) -> Case {
     let outcome = Outcome::Failed("no case matches this line of skips.txt".into());
-    Case { kind: Kind::Blockchain, fork: "skips.txt".into(), name: line, outcome }
+    let took = Duration::ZERO;
+    Case { kind: Kind::Blockchain, fork: "skips.txt".into(), name: line, outcome, took }
 }
 
 /// An error with its causes, in one line.

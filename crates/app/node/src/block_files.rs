@@ -10,9 +10,8 @@ use std::{
 };
 
 use alloy_primitives::Bytes;
-use alloy_rlp::Decodable;
 use ethrex_era::{EraError, EraReader};
-use ethrex_types::{Block, SealedBlock};
+use ethrex_types::{SealedBlock, block::decode_block};
 
 /// Bytes of one block in a file at most. Osaka allows 10 MiB (EIP-7934); no block before it came near.
 pub(crate) const MAX_BLOCK_BYTES: u64 = 64 << 20;
@@ -231,7 +230,7 @@ impl BlockFile {
 }
 
 fn decode(mut raw: &[u8]) -> Result<SealedBlock, Malformed> {
-    let block = Block::decode(&mut raw)?;
+    let block = decode_block(&mut raw)?;
     debug_assert!(raw.is_empty(), "the list was cut out by its length");
     Ok(SealedBlock::seal(block))
 }
@@ -239,7 +238,7 @@ fn decode(mut raw: &[u8]) -> Result<SealedBlock, Malformed> {
 #[cfg(test)]
 mod tests {
     use alloy_rlp::Encodable;
-    use ethrex_types::Header;
+    use ethrex_types::{Block, Header};
 
     use super::*;
 

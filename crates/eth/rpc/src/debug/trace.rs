@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use alloy_eips::BlockId;
 use alloy_primitives::{B256, Bytes};
-use alloy_rlp::Decodable;
 use alloy_rpc_types_trace::geth::{
     GethDebugTracingCallOptions, GethDebugTracingOptions, GethTrace, TraceResult,
 };
 use ethrex_evm::trace::{Trace, Tracer};
 use ethrex_stf::{check_body, check_header};
-use ethrex_types::{Block, RecoveredBlock, SealedBlock};
+use ethrex_types::{RecoveredBlock, SealedBlock, block::decode_block};
 use serde_json::value::RawValue;
 
 use super::timeout;
@@ -70,7 +69,7 @@ pub(super) fn trace_block_by_id(
 pub(super) fn trace_block(context: &Context, args: &mut Args) -> Result<Box<RawValue>, RpcError> {
     let raw = args.required::<Bytes>()?;
     let job = Job::read(context, args.optional()?.unwrap_or_default())?;
-    let block = Block::decode(&mut raw.as_ref())
+    let block = decode_block(&mut raw.as_ref())
         .map_err(|error| RpcError::TracingFailed(format!("could not decode block: {error}")))?;
     let parent = context.chain().storage().header(block.header.parent_hash)?;
     let parent = parent.ok_or(RpcError::ParentNotFound(block.header.parent_hash))?;

@@ -6,10 +6,10 @@ use std::time::Instant;
 use eyre::{Result, WrapErr};
 
 use crate::process::{cargo, check, command};
-use crate::{cache, test};
+use crate::{cache, fuzz, test};
 
-const STEPS: [&str; 8] =
-    ["format", "tidy", "licences", "lints", "vectors", "contracts", "docs", "test"];
+const STEPS: [&str; 9] =
+    ["format", "tidy", "licences", "lock", "lints", "vectors", "contracts", "docs", "test"];
 
 /// Runs every step with cargo's and npm's caches outside the clone.
 ///
@@ -24,6 +24,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         let start = Instant::now();
         let mut job = match step {
             "format" => cargo(root, &["fmt", "--all", "--check"]),
+            // The lock file of the workspace is checked by every build; the fuzz programs are built by hand, and stand apart.
+            "lock" => {
+                let host = fuzz::host(root)?;
+                cargo(&root.join(fuzz::PACKAGE), &["fetch", "--locked", "--target", &host])
+            }
             "lints" => cargo(
                 root,
                 &[

@@ -13,7 +13,7 @@ use crate::cache;
 use crate::process::{capture, cargo, check, command};
 
 /// Outside the workspace: all that it depends on is compiled with instrumentation.
-const PACKAGE: &str = "fuzz";
+pub(crate) const PACKAGE: &str = "fuzz";
 /// What writes the inputs to begin with.
 const SEEDED: &str = "ethrex-test-fuzz";
 /// One file a target.
@@ -93,7 +93,7 @@ fn targets(root: &Path) -> Result<Vec<String>> {
 }
 
 /// The platform that is compiled for. It has to be named, or build scripts would be instrumented too.
-fn host(root: &Path) -> Result<String> {
+pub(crate) fn host(root: &Path) -> Result<String> {
     let said = capture(&mut command(root, "rustc", &["--version", "--verbose"]))?;
     let host = said.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.ok_or_eyre("rustc does not say its host")?.to_owned())

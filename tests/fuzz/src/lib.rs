@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod blobs;
+mod engine;
 mod execute;
 mod rlp;
 mod rpc;
@@ -20,12 +21,13 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "block", run: rlp::block },
     Target { name: "transaction", run: rlp::transaction },
     Target { name: "pooled_transaction", run: rlp::pooled_transaction },
     Target { name: "receipt", run: rlp::receipt },
     Target { name: "json_rpc", run: rpc::json_rpc },
+    Target { name: "engine_payload", run: engine::payload },
     Target { name: "trie_proof", run: trie::proof },
     Target { name: "stateless_input", run: stateless::input },
     Target { name: "witness", run: stateless::witness },

@@ -7,7 +7,7 @@ use std::{
 };
 
 use alloy_primitives::U256;
-use ethrex_chain::Chain;
+use ethrex_chain::{Chain, Prepared};
 use ethrex_rpc::{ApiConfig, Context, Methods, Running, Server, ServerConfig, modules};
 use ethrex_stateless::testing::{TestChain, signer};
 use ethrex_stf::{BlockAttributes, Ethereum, Rules};
@@ -23,7 +23,7 @@ const MAX_BATCH: u32 = 20;
 /// Gas of a simulated call.
 const CALL_GAS_CAP: u64 = 2_000_000;
 /// What JSON-RPC calls an internal error: nothing that somebody sends may cause one.
-const INTERNAL_ERROR: i64 = -32_603;
+pub(crate) const INTERNAL_ERROR: i64 = -32_603;
 
 /// A node that listens, on the loopback interface.
 struct Node {
@@ -96,6 +96,16 @@ async fn serve(methods: Methods) -> Running {
 }
 
 fn node_methods() -> Methods {
+    let (chain, pool) = chain();
+    for nonce in 0..3 {
+        chain.extend(prepare(&chain, nonce), &pool).expect("the store is written");
+    }
+    let api = ApiConfig { call_gas_cap: CALL_GAS_CAP, ..ApiConfig::standard("fuzz".into()) };
+    modules(&Context::new(chain, pool, api))
+}
+
+/// An Amsterdam chain without blocks.
+pub(crate) fn chain() -> (Chain, Pool) {
     let spec = TestChain::new(&[(1, 1), (2, 2)]).spec().clone();
     let storage = Storage::memory(&spec).expect("a store in memory opens");
     let rules: Arc<dyn Rules> = Arc::new(Ethereum);
@@ -105,15 +115,11 @@ fn node_methods() -> Methods {
     let state = Arc::new(state.expect("the head has a state"));
     let pool = Pool::open(spec, rules, PoolConfig::standard(), Arc::new(NoJournal), head, state)
         .expect("a pool opens");
-    for nonce in 0..3 {
-        extend(&chain, &pool, nonce);
-    }
-    let api = ApiConfig { call_gas_cap: CALL_GAS_CAP, ..ApiConfig::standard("fuzz".into()) };
-    modules(&Context::new(chain, pool, api))
+    (chain, pool)
 }
 
-/// A block with a transaction that writes and one that only pays.
-fn extend(chain: &Chain, pool: &Pool, nonce: u64) {
+/// A next block with a transaction that writes and one that only pays, both of this nonce.
+pub(crate) fn prepare(chain: &Chain, nonce: u64) -> Prepared {
     let parent = chain.head();
     let attributes = BlockAttributes {
         timestamp: parent.timestamp + 12,
@@ -138,7 +144,7 @@ fn extend(chain: &Chain, pool: &Pool, nonce: u64) {
         }
         Ok(())
     });
-    chain.extend(prepared.expect("a block is built"), pool).expect("the store is written");
+    prepared.expect("a block is built")
 }
 
 /// The names of all methods.

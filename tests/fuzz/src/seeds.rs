@@ -41,6 +41,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "pooled_transaction" => pooled_transactions(),
         "receipt" => receipts(),
         "json_rpc" => requests(),
+        "engine_payload" => crate::engine::seeds(),
         "trie_proof" => proofs(),
         "stateless_input" => inputs(),
         "witness" => (0..20_u64).map(|seed| keccak256(seed.to_be_bytes()).to_vec()).collect(),

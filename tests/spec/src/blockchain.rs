@@ -302,7 +302,7 @@ const REASONS: &[(&str, &[&str])] = &[
     ("BlockException.IMPORT_IMPOSSIBLE_UNCLES_OVER_PARIS", &["Ommers", "ommers hash"]),
     ("BlockException.INCORRECT_BLOB_GAS_USED", &["BlobGasUsed"]),
     ("BlockException.BLOB_GAS_USED_ABOVE_LIMIT", &["BlobGasUsedBounds"]),
-    ("BlockException.INCORRECT_BLOCK_FORMAT", &["UnexpectedField", "MissingField"]),
+    ("BlockException.INCORRECT_BLOCK_FORMAT", &["UnexpectedField"]),
     ("BlockException.IMPORT_IMPOSSIBLE_LEGACY", &["MissingField", "UnexpectedField"]),
     ("BlockException.IMPORT_IMPOSSIBLE_LEGACY_WRONG_PARENT", &["MissingField"]),
     ("BlockException.IMPORT_IMPOSSIBLE_LONDON_WRONG_PARENT", &["UnexpectedField"]),

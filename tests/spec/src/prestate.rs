@@ -17,10 +17,12 @@ use serde::Deserialize;
 use crate::blocks::{self, RpcBlock};
 use crate::forks::{self, ForkError};
 
-/// Blocks that other blocks ask for, though their files do not have them. The one is of a lottery that block 7279999 settles, whose
-/// transaction names the hash that it is compared with.
-const ANCESTORS: [(u64, B256); 1] =
-    [(7_279_997, b256!("22e1ad76886bb312065b4206f3755dbdf2e74fe2b2aaeba679b87a769ac68699"))];
+/// Blocks that other blocks ask for, though their files do not have them. The hashes are named by the transactions that compare them: a
+/// bet that block 7279999 settles, and an output of a rollup proposed in block 19923400.
+const ANCESTORS: [(u64, B256); 2] = [
+    (7_279_997, b256!("22e1ad76886bb312065b4206f3755dbdf2e74fe2b2aaeba679b87a769ac68699")),
+    (19_923_393, b256!("b91858aa079ffdb2fe737b2d2b9cd5c66b12de3a7bd0ba67f7590645cf6362d7")),
+];
 
 /// A block with its state.
 #[derive(Debug, Deserialize)]

@@ -131,8 +131,8 @@ fn first_leaf(rlp: &[u8]) -> Result<Option<usize>, Malformed> {
     }
 }
 
-/// Checks a node at this depth and all that is inlined in it. Under an extension only a branch may stand.
-fn check(rlp: &[u8], depth: usize, under_extension: bool) -> Result<(), Malformed> {
+/// Checks a node at this depth and all that is inlined in it, on the way to a key or not. Under an extension only a branch may stand.
+pub(crate) fn check(rlp: &[u8], depth: usize, under_extension: bool) -> Result<(), Malformed> {
     match decode(rlp, depth)? {
         NodeRef::Leaf(..) | NodeRef::Extension(..) if under_extension => Err(Malformed),
         NodeRef::Extension(path, ChildRef::Inline(child)) => check(child, depth + path.len(), true),

@@ -95,16 +95,14 @@ fn walk<E>(
     let mut under_extension = false;
     loop {
         let node = fetch(&key.slice(..depth), hash)?;
-        if !node::may_be_hashed(node.len(), depth) {
+        let whole = node::check(&node, depth, under_extension);
+        if whole.is_err() || !node::may_be_hashed(node.len(), depth) {
             return Err(malformed(hash));
         }
         let mut rlp = &node[..];
         // Ends with the next node that has to be fetched; nodes inlined in this one are walked through.
         hash = loop {
             let child = match node::decode(rlp, depth).map_err(|_| malformed(hash))? {
-                NodeRef::Leaf(..) | NodeRef::Extension(..) if under_extension => {
-                    return Err(malformed(hash));
-                }
                 NodeRef::Leaf(path, value) => {
                     return Ok((path == key.slice(depth..)).then(|| value.to_vec()));
                 }

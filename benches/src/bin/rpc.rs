@@ -58,8 +58,8 @@ fn main() -> Result<()> {
     let anvil = Anvil::start(&tools);
     let wallet: PrivateKeySigner = key.parse()?;
     let logger = wallet.address().create(0);
-    let ours = grow(&url, &wallet, logger, "eth_sendRawTransactionSync")?;
-    let theirs = grow(&anvil.rpc, &wallet, logger, "eth_sendRawTransaction")?;
+    let ours = grow(&url, &wallet, logger)?;
+    let theirs = grow(&anvil.rpc, &wallet, logger)?;
     println!(
         "built {BLOCKS} blocks in {:.1} s, anvil in {:.1} s",
         ours.as_secs_f64(),
@@ -138,8 +138,9 @@ fn start(tools: &Tools, dir: &std::path::Path) -> Result<(Node, String, String)>
     Ok((node, url, key))
 }
 
-/// Has the chain grow, a transaction a block.
-fn grow(url: &str, wallet: &PrivateKeySigner, logger: Address, send: &str) -> Result<Duration> {
+/// Has the chain grow, a transaction a block: each waits for the one before to be mined.
+fn grow(url: &str, wallet: &PrivateKeySigner, logger: Address) -> Result<Duration> {
+    let send = "eth_sendRawTransactionSync";
     let begun = Instant::now();
     let mut connection = Connection::open(url)?;
     for nonce in 0..BLOCKS {

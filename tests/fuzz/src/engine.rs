@@ -2,8 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes};
 use ethrex_chain::{Importer, Payloads, Prepared};
 use ethrex_rpc::{Engine, EngineConfig, ExecutionPayload};
 use serde_json::{Value, json};
@@ -92,7 +91,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn versions(prepared: &Prepared) -> [Value; 4] {
-    let payload = json!(payload_of(prepared));
+    let payload =
+        json!(ExecutionPayload::of(prepared.block.sealed(), prepared.access_list.clone()));
     let without = |names: &[&str]| {
         let mut payload = payload.clone();
         let fields = payload.as_object_mut().expect("a payload is an object");
@@ -108,32 +108,6 @@ fn versions(prepared: &Prepared) -> [Value; 4] {
         json!([fourth, [], B256::ZERO]),
         json!([second]),
     ]
-}
-
-fn payload_of(prepared: &Prepared) -> ExecutionPayload {
-    let block = prepared.block.sealed();
-    let (header, body) = (block.header(), block.body());
-    ExecutionPayload {
-        parent_hash: header.parent_hash,
-        fee_recipient: header.beneficiary,
-        state_root: header.state_root,
-        receipts_root: header.receipts_root,
-        logs_bloom: header.logs_bloom,
-        prev_randao: header.mix_hash,
-        block_number: header.number,
-        gas_limit: header.gas_limit,
-        gas_used: header.gas_used,
-        timestamp: header.timestamp,
-        extra_data: header.extra_data.clone(),
-        base_fee_per_gas: U256::from(header.base_fee_per_gas.unwrap_or_default()),
-        block_hash: block.hash(),
-        transactions: body.transactions.iter().map(|tx| tx.encoded_2718().into()).collect(),
-        withdrawals: body.withdrawals.as_ref().map(|list| list.to_vec()),
-        blob_gas_used: header.blob_gas_used,
-        excess_blob_gas: header.excess_blob_gas,
-        block_access_list: prepared.access_list.clone(),
-        slot_number: header.slot_number,
-    }
 }
 
 #[cfg(test)]

@@ -75,7 +75,8 @@ pub(crate) struct Beside {
 
 impl ExecutionPayload {
     /// The payload of a block. `access_list` is the RLP whose hash the header has.
-    pub(crate) fn of(block: &SealedBlock, access_list: Option<Bytes>) -> Self {
+    #[must_use]
+    pub fn of(block: &SealedBlock, access_list: Option<Bytes>) -> Self {
         let (header, body) = (block.header(), block.body());
         Self {
             parent_hash: header.parent_hash,

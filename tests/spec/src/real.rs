@@ -3,7 +3,7 @@
 use alloy_primitives::{B256, Bytes, b256};
 use alloy_rlp::Decodable;
 use ethrex_stateless::{
-    ExecutionWitness, ValidateError, Validated, Witness, WitnessError, record, validate,
+    ExecutionWitness, Recording, ValidateError, Validated, Witness, WitnessError, record, validate,
 };
 use ethrex_stf::{Ethereum, execute};
 use ethrex_types::block::InvalidSignature;
@@ -94,6 +94,9 @@ pub enum Untrue {
         #[source]
         why: ValidateError,
     },
+    /// The witness recorded while the block ran is not the one recorded afterwards.
+    #[error("recorded while the block runs, its witness is another one")]
+    Timing,
     /// A block with a wrong root was not called invalid.
     #[error("a wrong {0} went unnoticed")]
     WrongRoot(&'static str),
@@ -219,7 +222,10 @@ impl RealBlock {
     ) -> Result<(), Untrue> {
         let hash = block.sealed().header().parent_hash;
         let parent = witness.header(hash).ok_or(ValidateError::NoParent(hash))?;
-        let executed = execute(spec, &Ethereum, block, &witness.state_after(parent))
+        let state = witness.state_after(parent);
+        let recording = Recording::of(witness.nodes(), parent.state_root);
+        let executed = recording
+            .watch(&state, |state| execute(spec, &Ethereum, block, state))
             .map_err(ValidateError::from)?;
         let oldest = executed.accesses.oldest_block_hash.unwrap_or(parent.number);
         let mut headers = vec![parent.inner().clone()];
@@ -231,8 +237,12 @@ impl RealBlock {
         headers.reverse();
         let (accesses, diff) = (&executed.accesses, &executed.diff);
         let (canonical, update) =
-            record(witness.nodes(), parent.state_root, accesses, diff, &headers)
-                .map_err(Untrue::Record)?;
+            recording.finish(accesses, diff, &headers).map_err(Untrue::Record)?;
+        let afterwards = record(witness.nodes(), parent.state_root, accesses, diff, &headers)
+            .map_err(Untrue::Record)?;
+        if afterwards.0 != canonical {
+            return Err(Untrue::Timing);
+        }
         if update.root != self.state_root {
             return Err(Untrue::Different {
                 what: "the state root",

@@ -24,6 +24,6 @@ pub use running::RunningTries;
 pub use source::{HashedNodes, NodeSource, Recorder};
 pub use state::{
     Reads, StateTries, StateUpdate, StorageChanges, TrieUpdates, read_account, read_slot,
-    state_root_of, update_state, update_state_recorded,
+    state_root_of, update_state,
 };
 pub use trie::Trie;

@@ -65,40 +65,6 @@ pub fn update_state(
 /// Accounts, and storage slots of each.
 pub type Reads = BTreeMap<Address, BTreeSet<B256>>;
 
-/// The same, together with every node on the way to `reads` and every node that the update reads: each once, in bytewise order.
-///
-/// It costs little more than the update: what is only read is walked by another core meanwhile.
-pub fn update_state_recorded(
-    source: &dyn NodeSource,
-    parent: B256,
-    reads: &Reads,
-    diff: &StateDiff,
-) -> Result<(StateUpdate, Vec<Bytes>), StateError> {
-    let mut tries = StateTries::open(source, parent);
-    tries.remember();
-    let (update, read) = join(
-        || tries.apply(diff, Wanted::Nodes),
-        || nodes_of(source, parent, &reads_beside(reads, diff)),
-    );
-    let ((update, seen), mut nodes) = (update?, read?);
-    nodes.extend(seen.into_iter().map(|(_, node)| node));
-    Ok((update, sorted(nodes)))
-}
-
-/// The accounts and slots to which the update does not go itself. It does not look at storage that is wiped.
-fn reads_beside<'r>(reads: &'r Reads, diff: &StateDiff) -> Vec<(Address, Vec<&'r B256>)> {
-    let beside = |(address, slots): (&Address, &'r BTreeSet<B256>)| {
-        let Some(changed) = diff.accounts.get(address) else {
-            return Some((*address, slots.iter().collect()));
-        };
-        let is_kept = changed.info.is_some() && !changed.wiped;
-        let is_beside = |slot: &&B256| !is_kept || !changed.storage.contains_key(*slot);
-        let slots: Vec<_> = slots.iter().filter(is_beside).collect();
-        (!slots.is_empty()).then_some((*address, slots))
-    };
-    reads.iter().filter_map(beside).collect()
-}
-
 /// Every node on the way to these accounts and slots, in no order.
 fn nodes_of(
     source: &dyn NodeSource,
@@ -178,7 +144,7 @@ struct Loaded<'s> {
     key: B256,
     account: Option<TrieAccount>,
     storage: Trie<'s>,
-    /// Keys of the slots that were looked at: most that are written were read before.
+    /// Keys of the slots that were found, or found unset: most that are written were read before.
     keys: B256Map<B256>,
 }
 
@@ -232,12 +198,18 @@ impl<'s> StateTries<'s> {
     /// If a node is missing or malformed.
     pub fn slot(&mut self, address: Address, slot: B256) -> Result<U256, StateError> {
         let (loaded, seen) = self.load(address)?;
-        let Some(account) = loaded.account else { return Ok(U256::ZERO) };
-        let key = *loaded.keys.entry(slot).or_insert_with(|| keccak256(slot));
-        let value = loaded.storage.get(key)?;
+        let Loaded { account, storage, keys, .. } = loaded;
+        let Some(account) = account else { return Ok(U256::ZERO) };
+        let entry = keys.entry(slot);
+        let key = match &entry {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(_) => keccak256(slot),
+        };
+        let value = storage.get(key)?;
         let value = value.map_or(Ok(U256::ZERO), |value| decode_slot(value, account.storage_root));
+        entry.or_insert(key);
         if let Some(seen) = seen {
-            seen.extend(loaded.storage.take_seen());
+            seen.extend(storage.take_seen());
         }
         value
     }
@@ -269,6 +241,47 @@ impl<'s> StateTries<'s> {
             }
         };
         Ok((loaded, seen))
+    }
+
+    /// Applies a diff by the procedure of [`update_state`]. With the outcome comes every node on the way to `reads` and every node that
+    /// the update reads: each once, in bytewise order.
+    ///
+    /// What was read before is not walked to again: [`Self::remember`] must have come first. What else is only read is walked by
+    /// another core beside the update.
+    ///
+    /// # Errors
+    /// If a node is missing or malformed.
+    pub fn update_recorded(
+        mut self,
+        reads: &Reads,
+        diff: &StateDiff,
+    ) -> Result<(StateUpdate, Vec<Bytes>), StateError> {
+        self.remember();
+        let (source, root, left) = (self.source, self.root, self.reads_left(reads, diff));
+        let (update, read) =
+            join(|| self.apply(diff, Wanted::Nodes), || nodes_of(source, root, &left));
+        let ((update, seen), mut nodes) = (update?, read?);
+        nodes.extend(seen.into_iter().map(|(_, node)| node));
+        Ok((update, sorted(nodes)))
+    }
+
+    /// The accounts and slots that were not read yet and to which the update does not go itself. It does not look at storage that is
+    /// wiped.
+    fn reads_left<'r>(&self, reads: &'r Reads, diff: &StateDiff) -> Vec<(Address, Vec<&'r B256>)> {
+        let left = |(address, slots): (&Address, &'r BTreeSet<B256>)| {
+            let read = self.accounts.get(address);
+            let is_kept = |account: &&AccountDiff| account.info.is_some() && !account.wiped;
+            let changed = diff.accounts.get(address);
+            let written = changed.filter(is_kept);
+            let is_left = |slot: &&B256| {
+                !read.is_some_and(|read| read.has_read(slot))
+                    && !written.is_some_and(|account| account.storage.contains_key(*slot))
+            };
+            let slots: Vec<_> = slots.iter().filter(is_left).collect();
+            let is_reached = read.is_some() || changed.is_some();
+            (!is_reached || !slots.is_empty()).then_some((*address, slots))
+        };
+        reads.iter().filter_map(left).collect()
     }
 
     /// Applies a diff. With the outcome comes every node that was loaded and not taken; of the outcome there is what is wanted.
@@ -344,6 +357,11 @@ impl<'s> Loaded<'s> {
             storage.remember();
         }
         Ok(Self { key, account, storage, keys: B256Map::default() })
+    }
+
+    /// Whether the way to this slot was walked. An account that is not there has no storage to walk.
+    fn has_read(&self, slot: &B256) -> bool {
+        self.account.is_none() || self.keys.contains_key(slot)
     }
 
     /// Finds the keys of slots, all those that are not known yet at once.

@@ -9,8 +9,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::Decodable;
 use alloy_trie::nodes::TrieNode;
 use ethrex_trie::{
-    EMPTY_ROOT, HashedNodes, LinkedNodes, Nibbles, NodeSource, Recorder, StateUpdate, prove,
-    update_state, update_state_recorded,
+    EMPTY_ROOT, HashedNodes, LinkedNodes, Nibbles, NodeSource, Recorder, StateTries, StateUpdate,
+    prove, update_state,
 };
 use ethrex_types::{AccountDiff, AccountInfo, StateDiff, StateError};
 use proptest::prelude::*;
@@ -144,7 +144,8 @@ fn check(before: &Slots, writes: &Slots) {
         recorded.extend(prove(&nodes, Some(keccak256(OWNER)), storage, keccak256(slot)).unwrap());
     }
     let reads = BTreeMap::from([(OWNER, touched)]);
-    let (same, seen) = update_state_recorded(&nodes, root, &reads, &diff(writes.clone())).unwrap();
+    let tries = StateTries::open(&nodes, root);
+    let (same, seen) = tries.update_recorded(&reads, &diff(writes.clone())).unwrap();
     assert_eq!(same, update);
     assert!(seen.is_sorted_by(|a, b| a < b));
     assert_eq!(BTreeSet::from_iter(seen), recorded);

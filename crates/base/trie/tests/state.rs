@@ -8,8 +8,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use alloy_trie::root::{state_root_unhashed, storage_root_unhashed};
 use ethrex_trie::{
     EMPTY_ROOT, HashedNodes, LinkedNodes, Nibbles, NodeSource, Reads, Recorder, StateTries, Trie,
-    TrieUpdates, prove, read_account, read_slot, state_root_of, update_state,
-    update_state_recorded, verify_proof,
+    TrieUpdates, prove, read_account, read_slot, state_root_of, update_state, verify_proof,
 };
 use ethrex_types::{AccountDiff, AccountInfo, StateDiff, StateError, TrieAccount};
 use proptest::prelude::*;
@@ -131,11 +130,22 @@ proptest! {
             update_state(&recorder, root, diff).unwrap();
             let mut expected = recorder.into_nodes();
             expected.sort_unstable();
-            let (recorded, nodes) = update_state_recorded(&store, root, &reads, diff).unwrap();
-            prop_assert_eq!(&recorded, &update);
-            prop_assert_eq!(&nodes, &expected, "what is recorded is what is read");
+            // However much was read before: nothing, some, all.
+            for part in [0, 1, 3, 12] {
+                let mut tries = StateTries::open(&store, root);
+                tries.remember();
+                for (address, slots) in reads.iter().take(part) {
+                    tries.account(*address).unwrap();
+                    for slot in slots.iter().take(part - 1) {
+                        tries.slot(*address, *slot).unwrap();
+                    }
+                }
+                let (recorded, nodes) = tries.update_recorded(&reads, diff).unwrap();
+                prop_assert_eq!(&recorded, &update);
+                prop_assert_eq!(&nodes, &expected, "what is recorded is what is read");
+            }
 
-            let linked: LinkedNodes = nodes.into_iter().collect();
+            let linked: LinkedNodes = expected.iter().cloned().collect();
             prop_assert_eq!(linked.first_not_canonical(), None);
             let mut tries = StateTries::open(&linked, root);
             for (address, slots) in &reads {
@@ -149,7 +159,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(tries.root_after(diff).unwrap(), update.root);
-            let (again, nodes) = update_state_recorded(&linked, root, &reads, diff).unwrap();
+            let (again, nodes) = StateTries::open(&linked, root).update_recorded(&reads, diff).unwrap();
             prop_assert_eq!(&again, &update);
             prop_assert_eq!(&nodes, &expected, "nodes that are linked are recorded, too");
 

@@ -20,7 +20,7 @@ pub use alloy_genesis::{Genesis, GenesisAccount};
 pub use block::{Block, BlockBody, Header, RecoveredBlock, SealedBlock, SealedHeader};
 pub use chain_spec::{BlobParams, ChainSpec, Fork, ForkHash, ForkId};
 pub use network::Network;
-pub use parallel::{helped, join};
+pub use parallel::{Tasks, helped, join, with_tasks};
 pub use privileged::PrivilegedTx;
 pub use receipt::{Eip658Value, Receipt, ReceiptWithBloom};
 pub use state::{AccountDiff, Missing, RunningRoot, StateDiff, StateError, StateReader};

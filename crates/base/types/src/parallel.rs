@@ -48,3 +48,32 @@ pub fn helped<A: Send>(
 pub fn helped<A: Send>(work: impl FnOnce() -> A + Send, _: impl FnMut() -> bool + Send) -> A {
     work()
 }
+
+/// Where a piece of work hands out tasks that it does not wait for.
+#[derive(Debug)]
+pub struct Tasks<'w, 't> {
+    #[cfg(feature = "parallel")]
+    scope: &'w rayon::Scope<'t>,
+    #[cfg(not(feature = "parallel"))]
+    scope: std::marker::PhantomData<(&'w (), &'t ())>,
+}
+
+impl<'t> Tasks<'_, 't> {
+    /// Hands a task out. Another thread may do it at once, where the feature `parallel` is on; without it, it is done here and now.
+    ///
+    /// A thread that waits for something else may come upon the task, so it must not wait for the work that handed it out.
+    pub fn hand_out(&self, task: impl FnOnce() + Send + 't) {
+        #[cfg(feature = "parallel")]
+        self.scope.spawn(|_| task());
+        #[cfg(not(feature = "parallel"))]
+        task();
+    }
+}
+
+/// Does a piece of work, on the caller's own thread, that hands out tasks as it goes. When this returns, all of them are done.
+pub fn with_tasks<'t, A>(work: impl FnOnce(&Tasks<'_, 't>) -> A) -> A {
+    #[cfg(feature = "parallel")]
+    return rayon::in_place_scope(|scope| work(&Tasks { scope }));
+    #[cfg(not(feature = "parallel"))]
+    work(&Tasks { scope: std::marker::PhantomData })
+}

@@ -10,7 +10,10 @@ use ethrex_storage::{StateView, StorageError};
 use ethrex_trie::TrieUpdates;
 use ethrex_types::{Receipt, RecoveredBlock, SealedHeader, StateDiff, StateError};
 
-use crate::{Chain, metrics, witness::CommitError};
+use crate::{
+    Chain, metrics,
+    witness::{Before, CommitError},
+};
 
 /// A block that has been built or checked, with everything needed to store it.
 #[derive(Debug, Clone)]
@@ -101,9 +104,13 @@ impl Chain {
             .map_err(BuildError::Storage)?
             .ok_or(BuildError::NoState(parent.hash()))?;
         let context = BuildContext::new(self.spec(), parent, attributes);
-        let mut builder = BlockBuilder::open(&context, self.rules().as_ref(), &state)?;
-        fill(&mut builder).map_err(BuildError::State)?;
-        let prepared = self.complete(parent, &state, builder.finish()?)?;
+        let before = self.before(&state, parent);
+        let built = before.execute(|state| {
+            let mut builder = BlockBuilder::open(&context, self.rules().as_ref(), state)?;
+            fill(&mut builder).map_err(BuildError::State)?;
+            Ok::<_, BuildError>(builder.finish()?)
+        })?;
+        let prepared = self.complete_on(before, parent, built)?;
         let gas = prepared.block.sealed().header().gas_used;
         metrics::built(start.elapsed(), prepared.block.senders().len(), gas);
         Ok(prepared)
@@ -120,7 +127,16 @@ impl Chain {
         state: &StateView,
         built: BuiltBlock,
     ) -> Result<Prepared, BuildError> {
-        let (witness, update) = self.commit(state, parent, &built.accesses, &built.diff)?;
+        self.complete_on(self.before(state, parent), parent, built)
+    }
+
+    fn complete_on(
+        &self,
+        before: Before<'_>,
+        parent: &SealedHeader,
+        built: BuiltBlock,
+    ) -> Result<Prepared, BuildError> {
+        let (witness, update) = self.commit(before, parent, &built.accesses, &built.diff)?;
         let block = built.seal(update.root);
         Ok(Prepared {
             block: RecoveredBlock::new_unchecked(block, built.senders),

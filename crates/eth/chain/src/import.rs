@@ -104,12 +104,15 @@ impl Chain {
             Ok(block) => block,
             Err(bad) => return Ok(Err(InvalidBlock::Signature(bad.index))),
         };
-        let executed = match execute(self.spec(), self.rules().as_ref(), &block, state) {
+        let before = self.before(state, parent);
+        let executed =
+            before.execute(|state| execute(self.spec(), self.rules().as_ref(), &block, state));
+        let executed = match executed {
             Ok(executed) => executed,
             Err(RunError::Invalid(why)) => return Ok(Err(why)),
             Err(RunError::Fault(fault)) => return Err(ImportError::State(fault)),
         };
-        let (witness, update) = self.commit(state, parent, &executed.accesses, &executed.diff)?;
+        let (witness, update) = self.commit(before, parent, &executed.accesses, &executed.diff)?;
         let got = block.sealed().header().state_root;
         if got != update.root {
             return Ok(Err(InvalidBlock::Root { what: "state root", got, want: update.root }));

@@ -1,6 +1,6 @@
 //! Executing a stored block again, for what was not kept of it.
 
-use ethrex_stateless::{ExecutionWitness, NotAPayload, StatelessInput, record};
+use ethrex_stateless::{ExecutionWitness, NotAPayload, Recording, StatelessInput};
 use ethrex_stf::{Executed, InvalidBlock, RunError, execute};
 use ethrex_storage::StorageError;
 use ethrex_types::{RecoveredBlock, StateError};
@@ -48,16 +48,17 @@ impl Chain {
         else {
             return Ok(None);
         };
-        let executed = execute(self.spec(), self.rules().as_ref(), block, &state).map_err(
-            |error| match error {
-                RunError::Fault(fault) => ReplayError::State(fault),
-                RunError::Invalid(why) => ReplayError::Invalid(why),
-            },
-        )?;
+        let recording = Recording::of(&state, parent.state_root);
+        let executed = recording
+            .watch(&state, |state| execute(self.spec(), self.rules().as_ref(), block, state));
+        let executed = executed.map_err(|error| match error {
+            RunError::Fault(fault) => ReplayError::State(fault),
+            RunError::Invalid(why) => ReplayError::Invalid(why),
+        })?;
         let headers = self.ancestors(&parent, executed.accesses.oldest_block_hash)?;
-        let (witness, _) =
-            record(&state, parent.state_root, &executed.accesses, &executed.diff, &headers)
-                .map_err(ReplayError::State)?;
+        let (witness, _) = recording
+            .finish(&executed.accesses, &executed.diff, &headers)
+            .map_err(ReplayError::State)?;
         Ok(Some(Replayed { executed, witness }))
     }
 

@@ -2,11 +2,11 @@
 
 use alloy_primitives::B256;
 use alloy_rlp::Decodable;
-use ethrex_stateless::{ExecutionWitness, record};
+use ethrex_stateless::{ExecutionWitness, Recording};
 use ethrex_stf::Accesses;
 use ethrex_storage::{StateView, StorageError};
 use ethrex_trie::{StateUpdate, update_state};
-use ethrex_types::{Header, SealedHeader, StateDiff, StateError};
+use ethrex_types::{Header, SealedHeader, StateDiff, StateError, StateReader};
 
 use crate::{Chain, chain::Witnesses};
 
@@ -14,6 +14,22 @@ use crate::{Chain, chain::Witnesses};
 pub(crate) enum CommitError {
     State(StateError),
     Storage(StorageError),
+}
+
+/// The state before a block, and what the block reads of it, where that is recorded.
+pub(crate) struct Before<'s> {
+    state: &'s StateView,
+    recording: Option<Recording<'s>>,
+}
+
+impl Before<'_> {
+    /// Executes on this state. Whatever is read is among the accesses that [`Chain::commit`] is told.
+    pub(crate) fn execute<A>(&self, work: impl FnOnce(&dyn StateReader) -> A) -> A {
+        match &self.recording {
+            Some(recording) => recording.watch(self.state, work),
+            None => work(self.state),
+        }
+    }
 }
 
 impl Chain {
@@ -31,27 +47,36 @@ impl Chain {
         }))
     }
 
+    /// The state on which a block is about to be executed: `state`, the one after `parent`.
+    pub(crate) fn before<'s>(&self, state: &'s StateView, parent: &SealedHeader) -> Before<'s> {
+        let recording = match self.witnesses() {
+            Witnesses::None => None,
+            Witnesses::Recorded | Witnesses::Recent => {
+                Some(Recording::of(state, parent.state_root))
+            }
+        };
+        Before { state, recording }
+    }
+
     /// Computes the state after a block, and records what doing so and executing it read, where this chain does.
     pub(crate) fn commit(
         &self,
-        state: &StateView,
+        before: Before<'_>,
         parent: &SealedHeader,
         accesses: &Accesses,
         diff: &StateDiff,
     ) -> Result<(Option<ExecutionWitness>, StateUpdate), CommitError> {
-        match self.witnesses() {
-            Witnesses::None => update_state(state, parent.state_root, diff)
+        let Some(recording) = before.recording else {
+            return update_state(before.state, parent.state_root, diff)
                 .map(|update| (None, update))
-                .map_err(CommitError::State),
-            Witnesses::Recorded | Witnesses::Recent => {
-                let headers = self
-                    .ancestors(parent, accesses.oldest_block_hash)
-                    .map_err(CommitError::Storage)?;
-                record(state, parent.state_root, accesses, diff, &headers)
-                    .map(|(witness, update)| (Some(witness), update))
-                    .map_err(CommitError::State)
-            }
-        }
+                .map_err(CommitError::State);
+        };
+        let headers =
+            self.ancestors(parent, accesses.oldest_block_hash).map_err(CommitError::Storage)?;
+        recording
+            .finish(accesses, diff, &headers)
+            .map(|(witness, update)| (Some(witness), update))
+            .map_err(CommitError::State)
     }
 
     /// Headers from the oldest that was asked for to `parent` itself, oldest first.

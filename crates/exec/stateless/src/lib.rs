@@ -11,7 +11,7 @@ mod verify;
 mod witness;
 
 pub use payload::{InvalidPayload, NotAPayload, block_of, payload_of};
-pub use record::{access_set, record};
+pub use record::{Recording, access_set, record};
 pub use ssz::{StatelessInput, StatelessValidationResult};
 pub use validate::{ValidateError, Validated, validate};
 pub use verify::{

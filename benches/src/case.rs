@@ -94,6 +94,8 @@ pub struct Spent {
     pub watched: Duration,
     /// Recording the witness after that, which computes the root on the way.
     pub record: Duration,
+    /// Recording it after plain execution, for comparison.
+    pub record_later: Duration,
     /// Writing the witness down.
     pub encode: Duration,
     /// Reading the witness: hashing it, and whether it is canonical.
@@ -125,6 +127,12 @@ impl Spent {
     pub fn generate(&self) -> f64 {
         millis(self.watched + self.record + self.encode) - millis(self.execute + self.root)
     }
+
+    /// What it costs whoever executes first and records then, in ms, beside the root.
+    #[must_use]
+    pub fn generate_later(&self) -> f64 {
+        millis(self.record_later + self.encode) - millis(self.root)
+    }
 }
 
 impl Case {
@@ -147,11 +155,11 @@ impl Case {
         let sealed = self.block.clone();
         let block = timed(&mut spent.senders, || RecoveredBlock::recover(sealed))?;
         let witness = if turn.is_multiple_of(2) {
-            self.plain(&block, &mut spent)?;
+            self.plain(&block, turn, &mut spent)?;
             self.record(&block, &mut spent)?
         } else {
             let witness = self.record(&block, &mut spent)?;
-            self.plain(&block, &mut spent)?;
+            self.plain(&block, turn, &mut spent)?;
             witness
         };
         let bytes = timed(&mut spent.encode, || encode_witness(&witness));
@@ -170,12 +178,23 @@ impl Case {
         Ok(spent)
     }
 
-    /// Executes, and computes the root.
-    fn plain(&self, block: &RecoveredBlock, spent: &mut Spent) -> Result<()> {
+    /// Executes, and computes the root: alone, and with the witness.
+    fn plain(&self, block: &RecoveredBlock, turn: usize, spent: &mut Spent) -> Result<()> {
         let executed = timed(&mut spent.execute, || self.execute(block, self.state.as_ref()))?;
         let (nodes, parent) = (self.nodes.as_ref(), self.parent.state_root);
-        let update = timed(&mut spent.root, || update_state(nodes, parent, &executed.diff))?;
-        self.has_root(update.root)
+        let (accesses, diff) = (&executed.accesses, &executed.diff);
+        let root = |took: &mut Duration| timed(took, || update_state(nodes, parent, diff));
+        let later = |took: &mut Duration| {
+            timed(took, || record(nodes, parent, accesses, diff, &self.headers))
+        };
+        let (update, (_, recorded)) = if turn % 4 < 2 {
+            (root(&mut spent.root)?, later(&mut spent.record_later)?)
+        } else {
+            let recorded = later(&mut spent.record_later)?;
+            (root(&mut spent.root)?, recorded)
+        };
+        self.has_root(update.root)?;
+        self.has_root(recorded.root)
     }
 
     /// Executes, and records the witness.

@@ -89,6 +89,7 @@ fn summary(taken: &[Spent], figure: Figure) -> Spent {
         root: of(|spent| spent.root),
         watched: of(|spent| spent.watched),
         record: of(|spent| spent.record),
+        record_later: of(|spent| spent.record_later),
         encode: of(|spent| spent.encode),
         decode: of(|spent| spent.decode),
         validate: of(|spent| spent.validate),
@@ -158,7 +159,7 @@ fn optional(time: Option<Duration>) -> String {
 fn witnesses(title: &str, rows: &[Row]) {
     println!("\nWitnesses of {title}, in ms");
     println!(
-        "{:<27} {:>9} {:>10} | {:>9} {:>9} | {:>9} {:>9} {:>9} | {:>9} {:>12} {:>9}",
+        "{:<27} {:>9} {:>10} | {:>9} {:>9} | {:>9} {:>9} {:>9} | {:>9} {:>12} {:>9} | {:>9} {:>9}",
         "",
         "KiB",
         "KiB/Mgas",
@@ -169,17 +170,19 @@ fn witnesses(title: &str, rows: &[Row]) {
         "encode",
         "making it",
         "÷ execution",
+        "÷ plain",
+        "afterwards",
         "÷ plain"
     );
-    let (mut made, mut executed, mut plain) = (0.0, 0.0, 0.0);
+    let (mut made, mut made_later, mut executed, mut plain) = (0.0, 0.0, 0.0, 0.0);
     for row in rows {
         let spent = &row.spent;
         let density =
             row.density().map_or_else(|| "-".into(), |bytes| format!("{:.1}", bytes / KIB));
         let execution = millis(spent.execute + spent.root);
-        let generate = spent.generate();
+        let (generate, later) = (spent.generate(), spent.generate_later());
         println!(
-            "{:<27} {:>9.1} {density:>10} | {:>9.2} {:>9.2} | {:>9.2} {:>9.2} {:>9.2} | {generate:>9.2} {:>11.1}% {:>8.1}%",
+            "{:<27} {:>9.1} {density:>10} | {:>9.2} {:>9.2} | {:>9.2} {:>9.2} {:>9.2} | {generate:>9.2} {:>11.1}% {:>8.1}% | {later:>10.2} {:>8.1}%",
             row.name,
             row.witness as f64 / KIB,
             millis(spent.execute),
@@ -189,16 +192,19 @@ fn witnesses(title: &str, rows: &[Row]) {
             millis(spent.encode),
             100.0 * generate / execution,
             100.0 * generate / millis(spent.plain()),
+            100.0 * later / millis(spent.plain()),
         );
         made += generate;
+        made_later += later;
         executed += execution;
         plain += millis(spent.plain());
     }
     let densities: Vec<f64> = rows.iter().filter_map(Row::density).map(|it| it / KIB).collect();
     println!(
-        "all: generation is {:.1}% of execution with the root, {:.1}% of that with senders; KiB per Mgas: p50 {:.1}, p99 {:.1} of {} blocks",
+        "all: generation is {:.1}% of execution with the root, {:.1}% of that with senders ({:.1}% where it comes afterwards); KiB per Mgas: p50 {:.1}, p99 {:.1} of {} blocks",
         100.0 * made / executed,
         100.0 * made / plain,
+        100.0 * made_later / plain,
         percentile(&densities, 50),
         percentile(&densities, 99),
         densities.len()

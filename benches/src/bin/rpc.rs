@@ -16,7 +16,7 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use ethrex_benches::{
-    http::{Connection, call},
+    http::Connection,
     sample::{millis, percentile},
 };
 use ethrex_test_e2e::{Anvil, Tools};
@@ -66,27 +66,34 @@ fn main() -> Result<()> {
     let theirs = grow(&anvil.rpc, &wallet, logger)?;
     println!(
         "built {BLOCKS} blocks in {:.1} s, anvil in {:.1} s",
-        ours.as_secs_f64(),
-        theirs.as_secs_f64()
+        ours.took.as_secs_f64(),
+        theirs.took.as_secs_f64()
     );
 
     println!(
         "{:<26} {:>9} {:>9} {:>9} | {:>9} {:>9} {:>9}",
         "ms, 1,000 calls/s", "p50", "p99", "answered", "anvil p50", "p99", "answered"
     );
-    for (name, method, params) in calls(&url, wallet.address(), logger)? {
+    let calls = |grown| calls(grown, wallet.address(), logger);
+    for ((name, method, params), (_, _, theirs)) in calls(&ours).into_iter().zip(calls(&theirs)) {
         let ours = measure(&url, method, &params)?.row();
-        let theirs = measure(&anvil.rpc, method, &params)?.row();
+        let theirs = measure(&anvil.rpc, method, &theirs)?.row();
         println!("{name:<26} {ours} | {theirs}");
     }
     drop(node);
     Ok(())
 }
 
+/// A chain that has grown.
+struct Grown {
+    took: Duration,
+    /// Of the last transaction.
+    receipt: Value,
+}
+
 /// What is asked: name, method, parameters.
-fn calls(url: &str, rich: Address, logger: Address) -> Result<Vec<(String, &'static str, Value)>> {
-    let newest = call(url, "eth_getBlockByNumber", &json!(["latest", false]))?;
-    let tx = newest["transactions"][0].clone();
+fn calls(grown: &Grown, rich: Address, logger: Address) -> Vec<(String, &'static str, Value)> {
+    let [tx, block] = ["transactionHash", "blockNumber"].map(|field| &grown.receipt[field]);
     let logs = [100, 1_000, BLOCKS].map(|blocks| {
         let from = BLOCKS - blocks + 1;
         let filter = json!([{"address": logger, "fromBlock": format!("{from:#x}"), "toBlock": format!("{BLOCKS:#x}")}]);
@@ -96,11 +103,11 @@ fn calls(url: &str, rich: Address, logger: Address) -> Result<Vec<(String, &'sta
         ("eth_call", json!([{"from": rich, "to": logger, "data": "0x01"}, "latest"])),
         ("eth_getBalance", json!([rich, "latest"])),
         ("eth_getTransactionReceipt", json!([tx])),
-        ("eth_getBlockByNumber", json!(["latest", true])),
+        ("eth_getBlockByNumber", json!([block, true])),
         ("eth_blockNumber", json!([])),
     ];
     let others = others.map(|(method, params)| (method.to_owned(), method, params));
-    Ok(logs.into_iter().chain(others).collect())
+    logs.into_iter().chain(others).collect()
 }
 
 /// Starts a development chain: the process, its endpoint, and the key of an account with funds.
@@ -136,19 +143,20 @@ fn start(tools: &Tools, dir: &std::path::Path) -> Result<(Node, String, String)>
 }
 
 /// Has the chain grow, a transaction a block: each waits for the one before to be mined.
-fn grow(url: &str, wallet: &PrivateKeySigner, logger: Address) -> Result<Duration> {
+fn grow(url: &str, wallet: &PrivateKeySigner, logger: Address) -> Result<Grown> {
     let send = "eth_sendRawTransactionSync";
     let begun = Instant::now();
     let mut connection = Connection::open(url)?;
+    let mut receipt = Value::Null;
     for nonce in 0..BLOCKS {
         let (to, input) = match nonce {
             0 => (TxKind::Create, Bytes::from_static(&LOGGER)),
             _ if nonce % LOG_EVERY == 0 => (TxKind::Call(logger), Bytes::from_static(&[1])),
             _ => (TxKind::Call(Address::repeat_byte(0xaa)), Bytes::new()),
         };
-        connection.call(send, &json!([raw(wallet, nonce, to, input)?]))?;
+        receipt = connection.call(send, &json!([raw(wallet, nonce, to, input)?]))?;
     }
-    Ok(begun.elapsed())
+    Ok(Grown { took: begun.elapsed(), receipt })
 }
 
 fn raw(wallet: &PrivateKeySigner, nonce: u64, to: TxKind, input: Bytes) -> Result<String> {

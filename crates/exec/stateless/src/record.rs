@@ -1,6 +1,13 @@
 //! Making the witness of a block from a state that can be read in full.
 
-use std::{collections::BTreeSet, fmt, mem, sync::Mutex};
+use std::{
+    collections::BTreeSet,
+    fmt, mem,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::encode;
@@ -51,6 +58,8 @@ pub fn record(
 /// The same for whoever is about to execute the block: an idle core walks to what is read while the block still runs.
 pub struct Recording<'s> {
     tries: Mutex<StateTries<'s>>,
+    /// Whether the block has run to its end: then two cores are free, and share what is left.
+    has_run: AtomicBool,
 }
 
 impl fmt::Debug for Recording<'_> {
@@ -65,14 +74,16 @@ impl<'s> Recording<'s> {
     pub fn of(nodes: &'s dyn NodeSource, parent_root: B256) -> Self {
         let mut tries = StateTries::open(nodes, parent_root);
         tries.remember();
-        Self { tries: Mutex::new(tries) }
+        Self { tries: Mutex::new(tries), has_run: AtomicBool::new(false) }
     }
 
     /// Executes on `state`, which is the same state; `work` reads it as it is given it. All it reads must be among the accesses that
     /// [`Self::finish`] is told.
     pub fn watch<A>(&self, state: &dyn StateReader, work: impl FnOnce(&dyn StateReader) -> A) -> A {
         with_tasks(|tasks| {
-            work(&Watched { state, recording: self, tasks, reads: Mutex::default() })
+            let done = work(&Watched { state, recording: self, tasks, reads: Mutex::default() });
+            self.has_run.store(true, Relaxed);
+            done
         })
     }
 
@@ -96,10 +107,13 @@ impl<'s> Recording<'s> {
         Ok((ExecutionWitness { state, codes, keys, headers }, update))
     }
 
-    /// Walks to what was read.
+    /// Walks to what was read, until the block has run.
     fn walk(&self, reads: &[Read]) {
         let mut tries = self.tries.lock().expect("no holder of this lock panics");
         for read in reads {
+            if self.has_run.load(Relaxed) {
+                return;
+            }
             // A node that cannot be read here fails whoever needs it: nothing counts as read, so it is read again at the end.
             let _ = match *read {
                 Read::Account(address) => tries.account(address).map(drop),
@@ -201,9 +215,10 @@ fn keys_of(accesses: &AccessSet) -> Vec<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    use std::{
+        sync::{Arc, atomic::AtomicUsize},
+        thread,
+        time::{Duration, Instant},
     };
 
     use ethrex_trie::{HashedNodes, Nibbles, state_root_of};
@@ -211,10 +226,12 @@ mod tests {
 
     use super::*;
 
-    /// A state whose every other node cannot be read while a block runs.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A state whose every other node cannot be read while it is shaky.
     struct Shaky {
         nodes: HashedNodes,
-        runs: AtomicBool,
+        is_shaky: AtomicBool,
         asked: AtomicUsize,
     }
 
@@ -225,7 +242,8 @@ mod tests {
             path: &Nibbles,
             hash: B256,
         ) -> Result<Option<Bytes>, StateError> {
-            if self.runs.load(Relaxed) && self.asked.fetch_add(1, Relaxed).is_multiple_of(2) {
+            let asked = self.asked.fetch_add(1, Relaxed);
+            if self.is_shaky.load(Relaxed) && asked.is_multiple_of(2) {
                 return Err(StateError::Backend(Arc::new(std::io::Error::other("shaky"))));
             }
             self.nodes.node(owner, path, hash)
@@ -288,10 +306,11 @@ mod tests {
         let headers = [Header::default()];
         let want = record(&nodes, before.root, &accesses, &diff, &headers).unwrap();
 
-        let source = Shaky { nodes, runs: AtomicBool::new(false), asked: AtomicUsize::new(0) };
-        for (shaky, share) in [(false, 1), (false, 2), (true, 1), (true, 2)] {
+        let source = Shaky { nodes, is_shaky: AtomicBool::new(false), asked: AtomicUsize::new(0) };
+        for (is_shaky, share) in [(false, 1), (false, 2), (true, 1), (true, 2)] {
             let recording = Recording::of(&source, before.root);
-            source.runs.store(shaky, Relaxed);
+            source.is_shaky.store(is_shaky, Relaxed);
+            source.asked.store(0, Relaxed);
             recording.watch(&Whatever, |state| {
                 for (address, slots) in accesses.accounts.iter().step_by(share) {
                     state.account(*address).unwrap();
@@ -299,9 +318,13 @@ mod tests {
                         state.storage(*address, *slot).unwrap();
                     }
                 }
+                let begun = Instant::now();
+                while source.asked.load(Relaxed) < 100 {
+                    assert!(begun.elapsed() < PATIENCE, "nothing is walked while the block runs");
+                    thread::yield_now();
+                }
             });
-            source.runs.store(false, Relaxed);
-            assert!(!shaky || source.asked.load(Relaxed) > 0, "something was walked");
+            source.is_shaky.store(false, Relaxed);
             assert_eq!(recording.finish(&accesses, &diff, &headers).unwrap(), want);
         }
     }

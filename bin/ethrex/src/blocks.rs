@@ -18,7 +18,7 @@ use crate::{
 /// Which chain, and where it is kept. The same two flags may stand before the command.
 #[derive(Debug, Args)]
 pub(crate) struct PlaceArgs {
-    /// Name of a public network (mainnet, sepolia, hoodi), or a genesis file in geth's format. Default: mainnet.
+    /// Name of a public network (mainnet, sepolia, holesky, hoodi), or a genesis file in geth's format. Default: mainnet.
     #[arg(
         id = "network",
         long = "network",

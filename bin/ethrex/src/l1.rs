@@ -37,7 +37,7 @@ pub(crate) struct L1Args {
     /// Run a development chain: a block as soon as a transaction is pending, and every second otherwise.
     #[arg(id = "dev", long = "dev", help_heading = "Node options")]
     pub(crate) dev: bool,
-    /// Name of a public network (mainnet, sepolia, hoodi), or a genesis file in geth's format. Default with --dev: the built-in development chain with chain id 9.
+    /// Name of a public network (mainnet, sepolia, holesky, hoodi), or a genesis file in geth's format. Default with --dev: the built-in development chain with chain id 9.
     #[arg(
         id = "network",
         long = "network",
@@ -290,6 +290,7 @@ impl TryFrom<L1Args> for L1DevConfig {
 mod tests {
     use clap::Parser;
     use ethrex_node::config::DataDir;
+    use ethrex_types::Network;
 
     use super::*;
     use crate::cli::Cli;
@@ -347,7 +348,9 @@ mod tests {
             let config = node(&format!("ethrex --network {name} --datadir /x")).unwrap();
             config.chain.genesis.config.chain_id
         };
-        assert_eq!([id("mainnet"), id("sepolia"), id("hoodi")], [1, 11_155_111, 560_048]);
+        for network in Network::ALL {
+            assert_eq!(id(network.name()), network.chain_id());
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use ethrex_types::Network;
+
 /// Runs the command in a folder of its own, with these variables and no other.
 fn ethrex(args: &[&str], env: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().unwrap();
@@ -72,7 +74,7 @@ fn flags_of_the_node_do_not_stand_before_a_command() {
 }
 
 #[test]
-fn public_networks_have_their_state_roots() {
+fn a_genesis_file_has_a_state_root() {
     let root = said(&["compute-state-root", "--path", GENESIS]);
     assert!(root.starts_with("0x") && root.len() == 67, "{root}");
     refused(&["compute-state-root", "--path", "/no/such"], &[], &["--path /no/such"]);
@@ -140,6 +142,9 @@ fn help_names_every_flag_and_its_variable() {
             "removedb",
         ],
     );
+    let networks = Network::ALL.map(Network::name);
+    check(&["--help"], &networks);
+    check(&["import", "--help"], &networks);
     check(
         &["l2", "--help"],
         &[

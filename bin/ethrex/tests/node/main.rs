@@ -5,6 +5,7 @@ mod branches;
 mod kill;
 mod process;
 
+use ethrex_types::Network;
 use serde_json::json;
 
 use process::Home;
@@ -27,4 +28,44 @@ fn a_node_says_which_commit_it_is_built_from() {
         version.as_str().unwrap().starts_with(&format!("ethrex/v{number}{known}/")),
         "{version}"
     );
+}
+
+/// Times and checksums of the last forks are those that the tests of other clients have.
+#[test]
+fn a_public_network_has_its_first_block_and_its_forks() {
+    for (network, last, fork_id) in [
+        (Network::Mainnet, 1_767_747_671_u64, "0x07c9462e"),
+        (Network::Sepolia, 1_761_607_008, "0x268956b6"),
+        (Network::Holesky, 1_760_389_824, "0x9bc6cb31"),
+        (Network::Hoodi, 1_762_955_544, "0x23aa1351"),
+    ] {
+        let home = Home::of(network.name());
+        let node = home.start();
+        let chain_id = format!("{:#x}", network.chain_id());
+        assert_eq!(node.client.get("eth_chainId", &[]), json!(chain_id));
+        let block = node.client.get("eth_getBlockByNumber", &[json!("0x0"), json!(false)]);
+        assert_eq!(block["hash"], json!(network.genesis_hash()), "{}", network.name());
+        let forks = node.client.get("eth_config", &[]);
+        let fork = &forks["last"];
+        assert_eq!(fork["activationTime"], last, "{forks}");
+        assert_eq!(fork["forkId"], fork_id, "{forks}");
+        assert_eq!(fork["chainId"], chain_id, "{forks}");
+        let blobs = json!({"target": 14, "max": 21, "baseFeeUpdateFraction": 11_684_671});
+        assert_eq!(fork["blobSchedule"], blobs, "{forks}");
+    }
+}
+
+#[test]
+fn holesky_knows_its_forks_from_the_first_block_on() {
+    let home = Home::of("holesky");
+    let node = home.start();
+    let forks = node.client.get("eth_config", &[]);
+    let fork = |which: &str| {
+        let fork = &forks[which];
+        json!([fork["activationTime"], fork["forkId"], fork["blobSchedule"]])
+    };
+    assert_eq!(fork("current"), json!([1_695_902_100, "0xc61a6098", null]), "{forks}");
+    assert_eq!(fork("next"), json!([1_696_000_704, "0xfd4f016b", null]), "{forks}");
+    let deposits = &forks["last"]["systemContracts"]["DEPOSIT_CONTRACT_ADDRESS"];
+    assert_eq!(deposits, "0x4242424242424242424242424242424242424242");
 }

@@ -24,17 +24,25 @@ const PAUSE: Duration = Duration::from_millis(5);
 const SECRET: [u8; 32] = [7; 32];
 
 /// The folder of a node: its data, its secret, its log.
-pub(crate) struct Home(TempDir);
+pub(crate) struct Home {
+    folder: TempDir,
+    network: &'static str,
+}
 
 impl Home {
     pub(crate) fn new() -> Self {
-        let home = Self(tempfile::tempdir().unwrap());
+        Self::of(GENESIS)
+    }
+
+    /// Of a node that follows this network, by name or by genesis file.
+    pub(crate) fn of(network: &'static str) -> Self {
+        let home = Self { folder: tempfile::tempdir().unwrap(), network };
         fs::write(home.path("jwt.hex"), alloy_primitives::hex::encode(SECRET)).unwrap();
         home
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -44,8 +52,8 @@ impl Home {
     /// Starts a node here, and does not wait until it answers.
     pub(crate) fn spawn(&self) -> Child {
         let log = File::create(self.path("node.log")).unwrap();
-        command(self.0.path())
-            .args(["--network", GENESIS, "--ipcdisable", "--http.port", "0"])
+        command(self.folder.path())
+            .args(["--network", self.network, "--ipcdisable", "--http.port", "0"])
             .args(["--authrpc.port", "0", "--http.api", "eth,txpool,web3", "--log.color", "never"])
             .arg("--datadir")
             .arg(self.data())
@@ -86,8 +94,8 @@ impl Home {
 
     /// Starts another command on the same data.
     pub(crate) fn tool(&self, name: &str, file: &Path) -> Command {
-        let mut command = command(self.0.path());
-        command.arg(name).args(["--network", GENESIS, "--datadir"]).arg(self.data()).arg(file);
+        let mut command = command(self.folder.path());
+        command.arg(name).args(["--network", self.network, "--datadir"]).arg(self.data()).arg(file);
         command.stderr(Stdio::null());
         command
     }

@@ -58,7 +58,7 @@ pub enum GenesisError {
 pub const MAX_BLOBS: u64 = 1 << 16;
 
 /// The forks activated by timestamp, in order.
-const TIMED: [Fork; 10] = [
+pub(crate) const TIMED: [Fork; 10] = [
     Fork::Shanghai,
     Fork::Cancun,
     Fork::Prague,

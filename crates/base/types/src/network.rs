@@ -13,13 +13,15 @@ pub enum Network {
     Mainnet,
     /// The test network for applications.
     Sepolia,
+    /// The test network for validators before Hoodi; it was shut down after Osaka, and its chain remains.
+    Holesky,
     /// The test network for validators.
     Hoodi,
 }
 
 /// A name that no network has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unknown network: want mainnet, sepolia or hoodi")]
+#[error("unknown network: want mainnet, sepolia, holesky or hoodi")]
 pub struct UnknownNetwork;
 
 /// A balance at the genesis of mainnet, where nothing else was given.
@@ -31,7 +33,7 @@ struct Balance {
 
 impl Network {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Mainnet, Self::Sepolia, Self::Hoodi];
+    pub const ALL: [Self; 4] = [Self::Mainnet, Self::Sepolia, Self::Holesky, Self::Hoodi];
 
     /// The name, in lower case.
     #[must_use]
@@ -39,6 +41,7 @@ impl Network {
         match self {
             Self::Mainnet => "mainnet",
             Self::Sepolia => "sepolia",
+            Self::Holesky => "holesky",
             Self::Hoodi => "hoodi",
         }
     }
@@ -55,6 +58,7 @@ impl Network {
         match self {
             Self::Mainnet => 1,
             Self::Sepolia => 11_155_111,
+            Self::Holesky => 17_000,
             Self::Hoodi => 560_048,
         }
     }
@@ -68,6 +72,9 @@ impl Network {
             }
             Self::Sepolia => {
                 b256!("0x25a5cc106eea7138acab33231d7160d69cb777ee0c2c553fcddf5138993e6dd9")
+            }
+            Self::Holesky => {
+                b256!("0xb5f7f912443c940f21fd611f12828d75b534364ed9e95ca4e307729a4661bde4")
             }
             Self::Hoodi => {
                 b256!("0xbbe312868b376a3001692a646dd2d7d1e4406380dfd86b98aa8a34d1557c971b")
@@ -87,6 +94,7 @@ impl Network {
                 include_bytes!("../networks/mainnet.alloc.rlp"),
             ),
             Self::Sepolia => (include_str!("../networks/sepolia.json"), &[]),
+            Self::Holesky => (include_str!("../networks/holesky.json"), &[]),
             Self::Hoodi => (include_str!("../networks/hoodi.json"), &[]),
         };
         let mut genesis: Genesis =
@@ -117,8 +125,10 @@ impl FromStr for Network {
 
 #[cfg(test)]
 mod tests {
+    use alloy_hardforks::EthereumHardforks as _;
+
     use super::*;
-    use crate::{ChainSpec, Fork};
+    use crate::{ChainSpec, Fork, chain_spec::TIMED};
 
     #[test]
     fn a_network_is_found_by_name_and_by_chain_id() {
@@ -186,5 +196,88 @@ mod tests {
         check(1_735_372, 1_677_557_088, Fork::Shanghai, "f7f9bc08", 1_706_655_072);
         check(1_735_372, 1_706_655_072, Fork::Cancun, "88cf81d9", 1_741_159_776);
         check(1_735_372, 1_741_159_776, Fork::Prague, "ed88b5fd", 1_760_427_360);
+        check(1_735_372, 1_760_427_360, Fork::Osaka, "e2ae4999", 1_761_017_184);
+        check(1_735_372, 1_761_017_184, Fork::Bpo1, "56078a1e", 1_761_607_008);
+        check(1_735_372, 1_761_607_008, Fork::Bpo2, "268956b6", 0);
+    }
+
+    #[test]
+    fn holesky_had_no_proof_of_work() {
+        let check = |n, t, f, h, x| check(Network::Holesky, n, t, f, h, x);
+        check(0, 1_695_902_100, Fork::Paris, "c61a6098", 1_696_000_704);
+        check(123, 1_696_000_703, Fork::Paris, "c61a6098", 1_696_000_704);
+        check(123, 1_696_000_704, Fork::Shanghai, "fd4f016b", 1_707_305_664);
+        check(123, 1_707_305_664, Fork::Cancun, "9b192ad0", 1_740_434_112);
+        check(123, 1_740_434_112, Fork::Prague, "dfbd9bed", 1_759_308_480);
+        check(123, 1_759_308_480, Fork::Osaka, "783def52", 1_759_800_000);
+        check(123, 1_759_800_000, Fork::Bpo1, "a280a45c", 1_760_389_824);
+        check(123, 1_760_389_824, Fork::Bpo2, "9bc6cb31", 0);
+    }
+
+    #[test]
+    fn hoodi_began_with_cancun() {
+        let check = |n, t, f, h, x| check(Network::Hoodi, n, t, f, h, x);
+        check(0, 1_742_212_800, Fork::Cancun, "bef71d30", 1_742_999_832);
+        check(123, 1_742_999_832, Fork::Prague, "0929e24e", 1_761_677_592);
+        check(123, 1_761_677_592, Fork::Osaka, "e7e0e7ff", 1_762_365_720);
+        check(123, 1_762_365_720, Fork::Bpo1, "3893353e", 1_762_955_544);
+        check(123, 1_762_955_544, Fork::Bpo2, "23aa1351", 0);
+    }
+
+    #[test]
+    fn blobs_are_as_many_on_all_networks() {
+        const FORKS: [(Fork, u64, u64, u128); 5] = [
+            (Fork::Cancun, 3, 6, 3_338_477),
+            (Fork::Prague, 6, 9, 5_007_716),
+            (Fork::Osaka, 6, 9, 5_007_716),
+            (Fork::Bpo1, 10, 15, 8_346_193),
+            (Fork::Bpo2, 14, 21, 11_684_671),
+        ];
+        for network in Network::ALL {
+            let spec = ChainSpec::new(network.genesis()).unwrap();
+            let (_, times) = spec.fork_points();
+            for time in times {
+                let fork = spec.fork_at(u64::MAX, time);
+                // What the last fork in the list set remains.
+                let expected = FORKS.iter().rfind(|row| row.0 <= fork);
+                let params = spec.blob_params_at(time);
+                let params =
+                    params.map(|it| (it.target_blob_count, it.max_blob_count, it.update_fraction));
+                let expected = expected.map(|row| (row.1, row.2, row.3));
+                assert_eq!(params, expected, "{} at {fork:?}", network.name());
+            }
+        }
+    }
+
+    #[test]
+    fn deposits_are_made_where_each_network_takes_them() {
+        for (network, contract) in [
+            (Network::Mainnet, "0x00000000219ab540356cBB839Cbe05303d7705Fa"),
+            (Network::Sepolia, "0x7f02C3E3c98b133055B8B348B2Ac625669Ed295D"),
+            (Network::Holesky, "0x4242424242424242424242424242424242424242"),
+            (Network::Hoodi, "0x00000000219ab540356cBB839Cbe05303d7705Fa"),
+        ] {
+            let spec = ChainSpec::new(network.genesis()).unwrap();
+            assert_eq!(spec.deposit_contract(), Some(contract.parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn the_page_about_networks_is_true() {
+        const PAGE: &str = include_str!("../../../../docs/networks.md");
+        let says = |row: String| assert!(PAGE.contains(&row), "docs/networks.md lacks {row}");
+        let specs = Network::ALL.map(|network| ChainSpec::new(network.genesis()).unwrap());
+        for network in Network::ALL {
+            let (name, id, hash) = (network.name(), network.chain_id(), network.genesis_hash());
+            says(format!("| `{name}` | {id} | `{hash}` |"));
+        }
+        for fork in TIMED {
+            let times = specs.each_ref().map(|spec| spec.ethereum_fork_activation(fork));
+            let cells =
+                times.map(|time| time.as_timestamp().map_or("–".into(), |t| t.to_string()));
+            if cells.iter().any(|cell| cell != "–") {
+                says(format!("| {fork:?} | {} |", cells.join(" | ")));
+            }
+        }
     }
 }

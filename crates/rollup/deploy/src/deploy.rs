@@ -11,7 +11,7 @@ use ethrex_l1::{
     Client, Contracts, MemoryOutbox, Outcome, Pending, Policy, Purpose, Sender, SenderConfig,
     SigningKey, TxRequest,
 };
-use ethrex_types::Genesis;
+use ethrex_types::{Genesis, Network};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -24,8 +24,6 @@ use crate::{
     plan::{self, DETERMINISTIC_DEPLOYER, Part, Plan, Step, Terms},
 };
 
-/// Chains of public value, on which no account with a public key may have power: mainnet, Sepolia, Holesky, Hoodi.
-const PUBLIC_CHAINS: [u64; 4] = [1, 11_155_111, 17_000, 560_048];
 /// How long transactions of the deployer that are under way are waited for.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time between two looks at them.
@@ -155,7 +153,8 @@ pub(crate) async fn fit(
         l1.expect_chain(expected).await?;
     }
     let chain_id = l1.chain_id().await?;
-    if PUBLIC_CHAINS.contains(&chain_id)
+    // Where value is public, no account with a public key may have power.
+    if Network::of_chain_id(chain_id).is_some()
         && let Some((role, account)) = roles.find(|(_, account)| is_dev_account(*account))
     {
         return Err(DeployError::PublicKey { role, account, chain_id });

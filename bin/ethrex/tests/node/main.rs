@@ -35,7 +35,7 @@ fn a_node_says_which_commit_it_is_built_from() {
 fn a_public_network_has_its_first_block_and_its_forks() {
     for (network, last, fork_id) in [
         (Network::Mainnet, 1_767_747_671_u64, "0x07c9462e"),
-        (Network::Sepolia, 1_761_607_008, "0x268956b6"),
+        (Network::Sepolia, 1_791_294_816, "0x6c1d9423"),
         (Network::Holesky, 1_760_389_824, "0x9bc6cb31"),
         (Network::Hoodi, 1_762_955_544, "0x23aa1351"),
     ] {

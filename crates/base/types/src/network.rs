@@ -102,6 +102,21 @@ impl Network {
         genesis.alloc.extend(decode(balances));
         genesis
     }
+
+    /// Nodes that tell a newcomer about others, as enode URLs: `enode://` and the 64 bytes of an uncompressed public key of
+    /// secp256k1, `@`, IP address and TCP port. The UDP port is the same, or that of `?discport=`; a TCP port of 0 says that
+    /// the node is there for discovery alone.
+    ///
+    /// They are data: nothing in this workspace dials them, as there is no peer-to-peer network yet.
+    pub fn bootnodes(self) -> impl Iterator<Item = &'static str> {
+        let file = match self {
+            Self::Mainnet => include_str!("../networks/mainnet.bootnodes"),
+            Self::Sepolia => include_str!("../networks/sepolia.bootnodes"),
+            Self::Holesky => include_str!("../networks/holesky.bootnodes"),
+            Self::Hoodi => include_str!("../networks/hoodi.bootnodes"),
+        };
+        file.lines()
+    }
 }
 
 fn decode(mut balances: &[u8]) -> BTreeMap<Address, GenesisAccount> {
@@ -125,6 +140,8 @@ impl FromStr for Network {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeSet, net::SocketAddr};
+
     use alloy_hardforks::EthereumHardforks as _;
 
     use super::*;
@@ -263,6 +280,46 @@ mod tests {
         }
     }
 
+    /// Key, address and UDP port of an enode URL.
+    fn enode(url: &str) -> Option<(String, SocketAddr, u16)> {
+        let (key, rest) = url.strip_prefix("enode://")?.split_once('@')?;
+        let (at, udp) = rest.split_once("?discport=").unwrap_or((rest, ""));
+        let at: SocketAddr = at.parse().ok()?;
+        let udp = if udp.is_empty() { at.port() } else { udp.parse().ok()? };
+        Some((key.to_owned(), at, udp))
+    }
+
+    /// Whether this is a point of secp256k1: y² = x³ + 7 over its field (SEC 2, 2.4.1).
+    fn is_public_key(key: &str) -> bool {
+        let field = U256::MAX - U256::from((1_u64 << 32) + 976);
+        let Ok(key) = alloy_primitives::hex::decode(key) else { return false };
+        if key.len() != 64 {
+            return false;
+        }
+        let (x, y) = (U256::from_be_slice(&key[..32]), U256::from_be_slice(&key[32..]));
+        let cube = x.mul_mod(x, field).mul_mod(x, field);
+        x < field && y < field && y.mul_mod(y, field) == cube.add_mod(U256::from(7), field)
+    }
+
+    #[test]
+    fn bootnodes_can_be_reached_and_have_keys() {
+        let mut keys = BTreeSet::new();
+        for network in Network::ALL {
+            assert!(network.bootnodes().count() >= 2, "{}", network.name());
+            for url in network.bootnodes() {
+                let (key, at, udp) = enode(url).unwrap_or_else(|| panic!("{url}"));
+                assert!(is_public_key(&key), "{url}");
+                assert!(udp > 0 && !at.ip().is_unspecified() && !at.ip().is_loopback(), "{url}");
+                assert!(keys.insert(key), "{url} is there twice");
+            }
+        }
+        // The generator of the curve is a key, and its neighbour is none.
+        let generator = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\
+                         483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
+        assert!(is_public_key(generator));
+        assert!(!is_public_key(&generator.replace("b8", "b9")));
+    }
+
     #[test]
     fn the_page_about_networks_is_true() {
         const PAGE: &str = include_str!("../../../../docs/networks.md");
@@ -270,7 +327,7 @@ mod tests {
         let specs = Network::ALL.map(|network| ChainSpec::new(network.genesis()).unwrap());
         for network in Network::ALL {
             let (name, id, hash) = (network.name(), network.chain_id(), network.genesis_hash());
-            says(format!("| `{name}` | {id} | `{hash}` |"));
+            says(format!("| `{name}` | {id} | `{hash}` | {} |", network.bootnodes().count()));
         }
         for fork in TIMED {
             let times = specs.each_ref().map(|spec| spec.ethereum_fork_activation(fork));

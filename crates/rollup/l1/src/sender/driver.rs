@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{B256, Bytes};
 use tokio::{
     sync::oneshot,
     time::{Instant, MissedTickBehavior, interval},
@@ -19,7 +19,7 @@ use super::{
     request::{self, Signed, SigningKey, Terms, TxRequest},
 };
 use crate::{
-    client::{Client, Fees, Market},
+    client::{Client, Fees, Header, Market},
     error::{L1Error, Reaction, Revert},
     metrics,
 };
@@ -108,6 +108,8 @@ struct Driver {
     desks: HashMap<Purpose, Desk>,
     /// Entries of transactions that are in flight or mined and watched, by nonce.
     entries: HashMap<u64, Entry>,
+    /// The head of the last look: where it is no longer part of L1, what was mined is looked up again.
+    seen: Option<(u64, B256)>,
     /// It has been said that L1 is too dear.
     said_over_cap: bool,
 }
@@ -156,6 +158,7 @@ impl Driver {
             started: Instant::now(),
             desks: HashMap::new(),
             entries,
+            seen: None,
             said_over_cap: false,
         })
     }
@@ -204,8 +207,16 @@ impl Driver {
     async fn look(&mut self) -> Result<(), SenderError> {
         // The nonce first: a block between the two questions then only makes a receipt look early.
         let nonce = self.client.mined_nonce(self.key.address()).await?;
-        let head = self.client.head().await?.number;
-        self.machine.observe(self.now(), Look { head, nonce });
+        let head = self.client.head().await?;
+        self.machine.observe(self.now(), Look { head: head.number, nonce });
+        match self.is_reorganised(&head).await? {
+            Some(false) => self.seen = Some((head.number, head.hash)),
+            Some(true) => {
+                self.machine.doubt();
+                self.seen = Some((head.number, head.hash));
+            }
+            None => {}
+        }
         self.entries.retain(|&nonce, _| self.machine.watches(nonce));
         for nonce in self.machine.unexplained() {
             self.explain(nonce).await?;
@@ -221,6 +232,18 @@ impl Driver {
             }
         }
         self.tell().await
+    }
+
+    /// Whether the head of the last look is no longer part of L1; `None` if a node that is behind cannot say.
+    async fn is_reorganised(&self, head: &Header) -> Result<Option<bool>, SenderError> {
+        let Some((number, hash)) = self.seen.filter(|_| self.machine.watches_mined()) else {
+            return Ok(Some(false));
+        };
+        if head.hash == hash || head.parent == hash {
+            return Ok(Some(false));
+        }
+        let now = self.client.header(number).await?;
+        Ok(now.map(|now| now.hash != hash))
     }
 
     /// Finds out which of our attempts used a nonce.

@@ -46,6 +46,13 @@ pub struct Mined {
     pub created: Option<Address>,
 }
 
+impl Mined {
+    const fn of(receipt: &Receipt) -> Self {
+        let Receipt { tx, block, gas_used, created, .. } = *receipt;
+        Self { tx, block, gas_used, created }
+    }
+}
+
 /// The end of a purpose, as its submitter sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -97,7 +104,14 @@ struct Flight {
 #[derive(Debug)]
 enum Stage {
     Pending(PendingStage),
-    Mined { mined: Mined, success: bool, told: bool },
+    /// `doubted`: L1 was reorganised since its receipt was read, or the process restarted. It may stand in another block
+    /// now, and have failed there.
+    Mined {
+        mined: Mined,
+        success: bool,
+        told: bool,
+        doubted: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -173,7 +187,7 @@ impl Machine {
         fees: Fees,
         (mined, success): (Mined, bool),
     ) {
-        let stage = Stage::Mined { mined, success, told: true };
+        let stage = Stage::Mined { mined, success, told: true, doubted: true };
         self.flights.insert(nonce, Flight { purpose, kind, attempts: vec![fees], stage });
         self.next_nonce = self.next_nonce.max(nonce + 1);
     }
@@ -214,6 +228,20 @@ impl Machine {
         self.start_waiting_clock(now);
     }
 
+    /// L1 was reorganised: what was mined may be mined elsewhere now, with another end.
+    pub(super) fn doubt(&mut self) {
+        for flight in self.flights.values_mut() {
+            if let Stage::Mined { doubted, .. } = &mut flight.stage {
+                *doubted = true;
+            }
+        }
+    }
+
+    /// Whether anything is mined that a reorganisation could change.
+    pub(super) fn watches_mined(&self) -> bool {
+        self.flights.values().any(|flight| matches!(flight.stage, Stage::Mined { .. }))
+    }
+
     /// The lowest pending nonce is the one a block can take: its patience runs from now on.
     fn start_waiting_clock(&mut self, now: Duration) {
         let head = self.look.head;
@@ -232,11 +260,13 @@ impl Machine {
         })
     }
 
-    /// Nonces that are used on L1 while we do not know by what: the driver is to look for receipts.
+    /// Nonces that are used on L1 while we do not know by what, or no longer for sure: the driver is to look for receipts.
     pub(super) fn unexplained(&self) -> Vec<u64> {
         self.flights
             .range(..self.look.nonce)
-            .filter(|(_, flight)| matches!(flight.stage, Stage::Pending(_)))
+            .filter(|(_, flight)| {
+                matches!(flight.stage, Stage::Pending(_) | Stage::Mined { doubted: true, .. })
+            })
             .map(|(&nonce, _)| nonce)
             .collect()
     }
@@ -263,22 +293,38 @@ impl Machine {
     /// Answers whether the transaction is displaced: it can never be mined, and its purpose is to be queued anew.
     pub(super) fn receipt(&mut self, nonce: u64, receipt: Option<Receipt>) -> bool {
         let head = self.look.head;
+        if let Some(Flight { stage: Stage::Mined { .. }, .. }) = self.flights.get(&nonce) {
+            if let Some(receipt) = receipt {
+                self.mined_again(nonce, &receipt);
+            }
+            // Without a receipt it stays in doubt: a node that is behind says nothing, and nothing is sent twice for it.
+            return false;
+        }
         let Some(stage) = self.pending(nonce) else { return false };
         let Some(receipt) = receipt else {
             // A node behind the others, or a reorganisation, looks the same: give it some blocks.
             let since = *stage.used_at.get_or_insert(head);
             return head.saturating_sub(since) >= DISPLACED_AFTER;
         };
-        let mined = Mined {
-            tx: receipt.tx,
-            block: receipt.block,
-            gas_used: receipt.gas_used,
-            created: receipt.created,
-        };
         if let Some(flight) = self.flights.get_mut(&nonce) {
-            flight.stage = Stage::Mined { mined, success: receipt.success, told: false };
+            // A block above the head that was looked at is not covered by it.
+            let (mined, doubted) = (Mined::of(&receipt), receipt.block > head);
+            flight.stage = Stage::Mined { mined, success: receipt.success, told: false, doubted };
         }
         false
+    }
+
+    /// A mined transaction was looked up again. If it came to another end, that is told as if it were the first.
+    fn mined_again(&mut self, nonce: u64, receipt: &Receipt) {
+        let head = self.look.head;
+        let Some(flight) = self.flights.get_mut(&nonce) else { return };
+        let Stage::Mined { mined, success, told, doubted } = &mut flight.stage else { return };
+        if *success != receipt.success {
+            tracing::warn!(nonce, purpose = %flight.purpose, success = receipt.success, "L1 was reorganised; a mined transaction came to another end");
+        }
+        *told &= *success == receipt.success && *mined == Mined::of(receipt);
+        (*mined, *success) = (Mined::of(receipt), receipt.success);
+        *doubted = receipt.block > head;
     }
 
     /// Gives a displaced transaction's purpose a new place at the front of the queue.
@@ -435,7 +481,7 @@ impl Machine {
         let (head, depth) = (self.look.head, self.policy.confirmations);
         let mut out = Vec::new();
         for (&nonce, flight) in &mut self.flights {
-            if let Stage::Mined { mined, success, told } = &mut flight.stage
+            if let Stage::Mined { mined, success, told, .. } = &mut flight.stage
                 && !*told
                 && head >= mined.block.saturating_add(depth)
             {

@@ -262,6 +262,55 @@ async fn a_reorganisation_brings_the_transaction_back() {
     assert_eq!(l1.nonce(account()), 1);
 }
 
+/// In the same moment a block leaves L1 and another one takes its transactions: the nonce is used before and after.
+#[tokio::test(start_paused = true)]
+async fn what_fails_in_the_block_that_replaces_its_own_is_tried_anew() {
+    for restarts in [false, true] {
+        let (l1, outbox) = chain();
+        let node = start(&l1, &outbox);
+        let pending = node.submit("commit:1", &[2]).await;
+        pass(2).await;
+        l1.mine();
+        let Outcome::Mined(first) = pending.await.unwrap() else { panic!() };
+        let replace = || {
+            l1.reorganise(1, true);
+            l1.install(COUNTER, Counter { trap: true });
+            l1.mine();
+        };
+        let node = if restarts {
+            node.kill().await;
+            replace();
+            start(&l1, &outbox)
+        } else {
+            replace();
+            node
+        };
+        pass(3).await;
+        let again = node.submit("commit:1", &[]).await;
+        pass(2).await;
+        l1.mine();
+        let Outcome::Mined(second) = again.await.unwrap() else { panic!() };
+        assert_ne!(second.tx, first.tx, "restarts: {restarts}");
+        assert_eq!(l1.nonce(account()), 2);
+        node.kill().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_succeeds_in_the_block_that_replaces_its_own_is_not_sent_again() {
+    let (l1, outbox) = chain();
+    let node = start(&l1, &outbox);
+    let pending = node.submit("commit:1", &[]).await;
+    pass(2).await;
+    l1.mine();
+    let first = pending.await.unwrap();
+    l1.reorganise(1, true);
+    l1.mine_many(3);
+    pass(3).await;
+    assert_eq!(node.submit("commit:1", &[]).await.await.unwrap(), first);
+    assert_eq!((l1.sent().len(), l1.nonce(account())), (1, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_foreign_transaction_that_takes_the_nonce_costs_no_more_than_a_new_nonce() {
     let (l1, outbox) = chain();

@@ -25,6 +25,9 @@ use crate::{
 
 /// Passed-on blocks whose hashes are remembered: no L1 with a beacon chain goes back further than two epochs.
 const TRAIL: usize = 256;
+/// Of blocks that are read together, those so far below the last one are remembered too: whatever depth L1 goes back to
+/// at most, the way back is less than twice as far.
+const WAYPOINTS: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
 /// What is read from a contract's logs: one event, or a sum of several, which then keep the order they happened in.
 pub trait Logged: Sized + Send + 'static {
@@ -147,6 +150,9 @@ impl EventError {
     }
 }
 
+/// What was read at once: events, the hash of the last block, and numbers and hashes of some before it, oldest first.
+type Range<E> = (Vec<Event<E>>, B256, Vec<(u64, B256)>);
+
 /// Reads the events `E` of one contract.
 #[derive(Debug)]
 pub struct EventWatcher<E> {
@@ -159,11 +165,14 @@ pub struct EventWatcher<E> {
     step: u64,
     /// Numbers and hashes of passed-on blocks, oldest first.
     trail: VecDeque<(u64, B256)>,
+    /// The first block of this run, where nothing was used before it: L1 may go back so far. `None` once the trail forgets.
+    first: Option<u64>,
     events: PhantomData<fn() -> E>,
 }
 
 impl<E: Logged> EventWatcher<E> {
-    /// Starts at block `next`. `before` is the hash of the block before it, where known from an earlier run.
+    /// Starts at block `next`. `before` is the hash of the block before it, where that was passed on in an earlier run;
+    /// without it nothing was, so that all can be read again from there.
     pub fn new(
         client: Client,
         contract: Address,
@@ -174,7 +183,8 @@ impl<E: Logged> EventWatcher<E> {
         let step = config.max_step.max(1);
         let trail =
             before.and_then(|hash| Some((next.checked_sub(1)?, hash))).into_iter().collect();
-        Self { client, contract, config, next, step, trail, events: PhantomData }
+        let first = before.is_none().then_some(next);
+        Self { client, contract, config, next, step, trail, first, events: PhantomData }
     }
 
     /// Passes on updates until stopped. An L1 that is down or slow is waited for.
@@ -232,18 +242,21 @@ impl<E: Logged> EventWatcher<E> {
             return Ok(None);
         }
         let upto = safe.min(self.next.saturating_add(self.step - 1));
-        let Some((events, hash)) = self.read_range(upto).await? else { return Ok(None) };
+        let Some((events, hash, passed)) = self.read_range(upto).await? else { return Ok(None) };
         self.next = upto + 1;
+        self.trail.extend(passed);
         self.trail.push_back((upto, hash));
-        if self.trail.len() > TRAIL {
-            self.trail.pop_front();
+        let surplus = self.trail.len().saturating_sub(TRAIL);
+        if surplus > 0 {
+            self.trail.drain(..surplus);
+            self.first = None;
         }
         metrics::events_read(self.config.name, upto, events.len());
         Ok(Some(Update::Read { events, upto, hash }))
     }
 
-    /// Events up to a block, and its hash; `None` if L1 changed meanwhile.
-    async fn read_range(&mut self, upto: u64) -> Result<Option<(Vec<Event<E>>, B256)>, EventError> {
+    /// Events up to a block, its hash, and those of some blocks before it; `None` if L1 changed meanwhile.
+    async fn read_range(&mut self, upto: u64) -> Result<Option<Range<E>>, EventError> {
         let Some(hash) = self.hash_of(upto).await? else { return Ok(None) };
         let filter = Filter::new()
             .address(self.contract)
@@ -274,12 +287,18 @@ impl<E: Logged> EventWatcher<E> {
             events.push(event);
         }
         events.sort_by_key(|event: &Event<E>| event.at);
+        let mut passed = Vec::new();
+        let below = WAYPOINTS.iter().rev().filter_map(|depth| upto.checked_sub(*depth));
+        for number in below.filter(|number| *number >= self.next) {
+            let Some(hash) = self.hash_of(number).await? else { return Ok(None) };
+            passed.push((number, hash));
+        }
         // The hash of the last block stands for all blocks before it.
         if self.hash_of(upto).await? != Some(hash) {
             return Ok(None);
         }
         self.step = self.step.saturating_mul(2).min(self.config.max_step.max(1));
-        Ok(Some((events, hash)))
+        Ok(Some((events, hash, passed)))
     }
 
     fn decode(&self, log: &Log, upto: u64, hash: B256) -> Result<Event<E>, EventError> {
@@ -310,17 +329,25 @@ impl<E: Logged> EventWatcher<E> {
             if found == hash {
                 trail.push_back((number, hash));
                 self.trail = trail;
-                self.next = number + 1;
-                metrics::reorganised(self.config.name);
-                tracing::warn!(
-                    events = self.config.name,
-                    to = number,
-                    "L1 was reorganised below the confirmation delay"
-                );
-                return Ok(Update::Reorganised { to: number });
+                return Ok(self.back_to(number));
             }
         }
-        Err(EventError::ReorgTooDeep { oldest })
+        match self.first {
+            // All that was used was read in this run, and is read again.
+            Some(first) => {
+                self.trail.clear();
+                Ok(self.back_to(first.saturating_sub(1)))
+            }
+            None => Err(EventError::ReorgTooDeep { oldest }),
+        }
+    }
+
+    fn back_to(&mut self, to: u64) -> Update<E> {
+        self.next = to + 1;
+        metrics::reorganised(self.config.name);
+        let events = self.config.name;
+        tracing::warn!(events, to, "L1 was reorganised below the confirmation delay");
+        Update::Reorganised { to }
     }
 
     async fn hash_of(&self, number: u64) -> Result<Option<B256>, EventError> {

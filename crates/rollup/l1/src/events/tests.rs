@@ -106,6 +106,34 @@ async fn a_reorganisation_is_said_and_read_again_from_the_common_block() {
     assert_eq!(drain(&mut watcher).await, (vec![7, 8], 3));
 }
 
+/// After a start, much is read at once; the newest of it may be gone a moment later.
+#[tokio::test]
+async fn the_way_back_is_short_however_much_was_read_at_once() {
+    let l1 = chain();
+    let mut watcher = watcher(&l1, 0, 1_000);
+    l1.mine_many(600);
+    ping(&l1, 1u64.to_be_bytes().to_vec()).await;
+    assert_eq!(drain(&mut watcher).await, (vec![1], 601));
+    for (depth, to) in [(1, 600), (3, 597), (9, 585), (200, 0)] {
+        l1.reorganise(depth, false);
+        l1.mine_many(depth as u64);
+        assert_eq!(watcher.read().await.unwrap(), Some(Update::Reorganised { to }), "{depth}");
+        assert_eq!(drain(&mut watcher).await, (vec![], 601), "{depth}");
+    }
+}
+
+#[tokio::test]
+async fn a_reorganisation_of_all_that_was_read_begins_anew() {
+    let l1 = chain();
+    let mut watcher = watcher(&l1, 0, 10);
+    ping(&l1, 1u64.to_be_bytes().to_vec()).await;
+    assert_eq!(drain(&mut watcher).await, (vec![1], 1));
+    l1.reorganise(1, false);
+    ping(&l1, 7u64.to_be_bytes().to_vec()).await;
+    assert_eq!(watcher.read().await.unwrap(), Some(Update::Reorganised { to: 0 }));
+    assert_eq!(drain(&mut watcher).await, (vec![7], 1));
+}
+
 #[tokio::test]
 async fn a_reorganisation_below_the_starting_point_is_a_fault() {
     let l1 = chain();

@@ -122,6 +122,21 @@ impl Contract {
         Ok(answer.map(drop))
     }
 
+    /// Whether a call would work now with so much gas, and why not. Gas that does not suffice is a reason without data, or one
+    /// that the contract gives for it.
+    ///
+    /// # Errors
+    /// If L1 does not answer.
+    pub async fn would_work_within(
+        &self,
+        call: &impl SolCall,
+        gas: u64,
+    ) -> Result<Result<(), Revert>, L1Error> {
+        let data = Bytes::from(call.abi_encode());
+        let answer = self.client.call_within(self.address, data, gas).await?;
+        Ok(answer.map(drop))
+    }
+
     async fn view<C: SolCall>(&self, call: &C, doing: &'static str) -> Result<C::Return, L1Error> {
         match self.client.call(self.address, Bytes::from(call.abi_encode())).await? {
             Ok(data) => {

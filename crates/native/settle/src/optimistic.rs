@@ -25,7 +25,7 @@ use crate::{
     follower::Walked,
     metrics,
     poster::purpose,
-    settler::{REFUTE_GAS, SettlerError, every, step},
+    settler::{REFUTE_GAS, SettlerError, every, gas_that_works, step},
 };
 
 /// Proposals made final in one transaction.
@@ -135,20 +135,22 @@ impl Challenger {
             forcedAfter: proposal.forced_after.clone(),
             parentHeader: parent,
         };
-        if let Err(why) = self.contract.would_work(&call).await? {
-            metrics::refused("challenge");
-            tracing::warn!(%why, position, k, "the dispute would not work now");
-            return Ok(());
-        }
+        let extra = REFUTE_GAS + (proposal.hashes.len() * 64) as u64 * 64;
+        let thought = size.tx_gas().saturating_add(extra);
+        let gas_limit = match gas_that_works(&self.contract, &call, thought, |_| true).await? {
+            Ok(gas_limit) => gas_limit,
+            Err(why) => {
+                metrics::refused("challenge");
+                tracing::warn!(%why, position, k, "the dispute would not work now");
+                return Ok(());
+            }
+        };
         let data = call.abi_encode();
         // The same lie may be told again, and is refuted again.
         let purpose =
             purpose("challenge", position, &[&data, proposal.l1.hash.as_slice()].concat());
-        let extra = REFUTE_GAS + (proposal.hashes.len() * 64) as u64 * 64;
         let request = TxRequest {
-            gas_limit: Some(
-                size.tx_gas().saturating_add(extra).min(ethrex_execute::gas::MAX_TX_GAS),
-            ),
+            gas_limit: Some(gas_limit),
             ..TxRequest::call(self.contract.address(), data)
         };
         match self.sender.submit(purpose, request).await?.await? {

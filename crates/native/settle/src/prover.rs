@@ -15,10 +15,9 @@ use alloy_primitives::{B256, Bytes};
 use alloy_sol_types::SolCall;
 use ethrex_execute::{
     envelope::{BlobOpening, DataBody, Flags, Header, Mode},
-    gas::MAX_TX_GAS,
     stream,
 };
-use ethrex_l1::{Opening, Outcome, Sender, TxRequest};
+use ethrex_l1::{Opening, Outcome, Revert, Sender, TxRequest};
 use ethrex_store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +29,7 @@ use crate::{
     driver::View,
     metrics,
     poster::purpose,
-    settler::{SettlerError, every},
+    settler::{SettlerError, every, gas_that_works},
 };
 
 /// Items looked at in one turn.
@@ -52,6 +51,8 @@ pub struct Prover {
     every: Duration,
     /// The L1 block that holds the last proof: until it is read, nobody knows what it changed.
     proven_at: AtomicU64,
+    /// L1 refused the proof of the item before this position: those behind it have their turn first.
+    turn_of: AtomicU64,
 }
 
 /// An item whose blob waits for its proof.
@@ -83,8 +84,8 @@ impl Prover {
             let config = &follower.derivation().deployment().config;
             (config.level, config.sequencerTimeout / COURTESY)
         });
-        let proven_at = AtomicU64::new(0);
-        Self { contract, sender, store, view, level, courtesy, every, proven_at }
+        let (proven_at, turn_of) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { contract, sender, store, view, level, courtesy, every, proven_at, turn_of }
     }
 
     /// Runs until stopped. An L1 that is down is waited for.
@@ -104,7 +105,8 @@ impl Prover {
     /// Proves the first blob from a position on that is known and not proven.
     async fn prove(&self, from: u64) -> Result<(), SettlerError> {
         let now = self.contract.client().head().await?.timestamp;
-        let unproven = self.unproven(from, now);
+        let turn_of = self.turn_of.swap(0, Ordering::Relaxed);
+        let unproven = self.unproven(from.max(turn_of), now);
         if unproven.is_empty() {
             return Ok(());
         }
@@ -113,16 +115,23 @@ impl Prover {
         let Some(Proof { item, envelope, gas }) = made.await?? else { return Ok(()) };
         let position = item.position;
         let call = INativeRollup::proveDataCall { item, envelope };
-        if let Err(why) = self.contract.would_work(&call).await? {
-            // Mostly somebody else was faster.
-            metrics::refused("prove");
-            tracing::debug!(%why, position, "a blob cannot be proven now");
-            return Ok(());
-        }
+        let more = |why: &Revert| !why.is::<INativeRollup::DataAlreadyProven>();
+        let gas_limit = match gas_that_works(&self.contract, &call, gas, more).await? {
+            Ok(gas_limit) => gas_limit,
+            Err(why) => {
+                // Mostly somebody else was faster.
+                self.turn_of.store(position + 1, Ordering::Relaxed);
+                metrics::refused("prove");
+                tracing::debug!(%why, position, "a blob cannot be proven now");
+                return Ok(());
+            }
+        };
         let data = call.abi_encode();
         let purpose = purpose("prove", position, &data);
-        let gas_limit = Some(gas.min(MAX_TX_GAS));
-        let request = TxRequest { gas_limit, ..TxRequest::call(self.contract.address(), data) };
+        let request = TxRequest {
+            gas_limit: Some(gas_limit),
+            ..TxRequest::call(self.contract.address(), data)
+        };
         match self.sender.submit(purpose, request).await?.await? {
             Outcome::Mined(mined) => {
                 self.proven_at.store(mined.block, Ordering::Relaxed);
@@ -220,7 +229,10 @@ fn first_proof(
 
 #[cfg(test)]
 mod tests {
-    use ethrex_execute::stream::{BLOB_CAPACITY, Codec, StreamBlock};
+    use ethrex_execute::{
+        gas::MAX_TX_GAS,
+        stream::{BLOB_CAPACITY, Codec, StreamBlock},
+    };
     use ethrex_l1::Sidecar;
 
     use super::*;

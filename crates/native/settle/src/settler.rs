@@ -172,7 +172,7 @@ impl Settler {
 
     /// Settles all there is, one transaction after the other.
     async fn turn(&self) -> Result<(), SettlerError> {
-        let mut last = None;
+        let (mut last, mut most) = (None, MAX_STEPS);
         loop {
             let head = self.contract.head().await?;
             // An endpoint may lag behind the one that took the transaction.
@@ -181,18 +181,29 @@ impl Settler {
             }
             let (blocks, view) = (self.blocks.clone(), self.view.clone());
             let from = head.clone();
-            let batch = tokio::task::spawn_blocking(move || batch(&blocks, &view, &from)).await??;
+            let batch = move || batch(&blocks, &view, &from, most);
+            let batch = tokio::task::spawn_blocking(batch).await??;
             let Some(Batch { steps, size }) = batch else { return Ok(()) };
             let count = steps.len();
             let call = INativeRollup::advanceCall { steps };
-            if let Err(why) = self.contract.would_work(&call).await? {
-                self.refused(&head, &why);
-                return Ok(());
-            }
+            // With the gas that is signed for: what runs out of it would be paid for again and again.
+            let tried =
+                gas_that_works(&self.contract, &call, size.tx_gas(), |why| !is_late(why)).await?;
+            let gas_limit = match tried {
+                Ok(gas_limit) => gas_limit,
+                // One of several may hold up the others.
+                Err(why) if count > 1 && !is_late(&why) => {
+                    (last, most) = (None, count / 2);
+                    continue;
+                }
+                Err(why) => {
+                    self.refused(&head, &why);
+                    return Ok(());
+                }
+            };
             let data = call.abi_encode();
             let bytes = data.len();
             let purpose = purpose("advance", head.position, &data);
-            let gas_limit = size.tx_gas().min(MAX_TX_GAS);
             let request = TxRequest {
                 gas_limit: Some(gas_limit),
                 ..TxRequest::call(self.contract.address(), data)
@@ -249,6 +260,25 @@ fn is_late(why: &Revert) -> bool {
     why.is::<INativeRollup::NotTheNextBlock>() || why.is::<INativeRollup::NotTheItem>()
 }
 
+/// The gas with which a call would work now: what it is thought to take, or else all that a transaction may have, where `more`
+/// says of the reason that it may be want of gas.
+pub(crate) async fn gas_that_works(
+    contract: &Contract,
+    call: &impl SolCall,
+    thought: u64,
+    more: impl Fn(&Revert) -> bool,
+) -> Result<Result<u64, Revert>, SettlerError> {
+    let thought = thought.min(MAX_TX_GAS);
+    let Err(why) = contract.would_work_within(call, thought).await? else {
+        return Ok(Ok(thought));
+    };
+    if thought == MAX_TX_GAS || !more(&why) {
+        return Ok(Err(why));
+    }
+    let again = contract.would_work_within(call, MAX_TX_GAS).await?;
+    Ok(again.map(|()| MAX_TX_GAS))
+}
+
 /// Takes turns until stopped. An L1 that is down is waited for.
 pub(crate) async fn every<F: Future<Output = Result<(), SettlerError>>>(
     time: Duration,
@@ -274,12 +304,17 @@ pub(crate) async fn every<F: Future<Output = Result<(), SettlerError>>>(
     }
 }
 
-/// The steps behind `head` that fit into one transaction; `None` if there are none.
-fn batch(blocks: &Blocks, view: &View, head: &Head) -> Result<Option<Batch>, BlocksError> {
+/// The steps behind `head` that fit into one transaction, so many at most; `None` if there are none.
+fn batch(
+    blocks: &Blocks,
+    view: &View,
+    head: &Head,
+    most: usize,
+) -> Result<Option<Batch>, BlocksError> {
     let mut batch = Batch { steps: Vec::new(), size: Size::default() };
     let walked: Vec<Walked> = view.read(|follower| {
         let steps = follower.steps_from(head.position, head.index);
-        steps.map(|steps| steps.take(MAX_STEPS).copied().collect()).unwrap_or_default()
+        steps.map(|steps| steps.take(most).copied().collect()).unwrap_or_default()
     });
     for walked in walked {
         let Some((step, size)) = step(blocks, view, &walked)? else { break };

@@ -202,6 +202,18 @@ impl Client {
         verdict(self.provider.call(call).await, "call a contract")
     }
 
+    /// Calls a contract on the newest state as a transaction with so much gas would, without paying for it. A revert is an answer,
+    /// and so is that the gas does not suffice.
+    pub async fn call_within(
+        &self,
+        to: Address,
+        data: Bytes,
+        gas: u64,
+    ) -> Result<Result<Bytes, Revert>, L1Error> {
+        let call = TransactionRequest::default().to(to).input(data.into()).gas_limit(gas);
+        verdict(self.provider.call(call).await, "call a contract")
+    }
+
     /// Replays a call on the state after block `number`. A revert is an answer.
     pub async fn call_at(
         &self,

@@ -36,6 +36,8 @@ const ITEM_BYTES: usize = 96 * 1024;
 const ITEM_BLOCKS: usize = 120;
 /// Messages delivered in one block at most.
 const CLAIMS: usize = 8;
+/// Messages of which it is asked for one block whether they are delivered; the next block goes on behind them.
+const LOOKED_AT: u64 = 1_024;
 /// Gas below which a block counts as full: no transaction needs less.
 const LEAST_TX_GAS: u64 = 21_000;
 /// Gas for asking whether a message is delivered.
@@ -66,7 +68,7 @@ pub(crate) struct Job {
     pub(crate) claims: ClaimPolicy,
     /// Messages that were tried in vain.
     pub(crate) set_aside: HashSet<u64>,
-    /// All messages before this one are delivered.
+    /// All messages before this one are delivered, or are not for us to deliver.
     pub(crate) next_claim: u64,
     /// Where the block stands.
     pub(crate) at: Cursor,
@@ -95,7 +97,7 @@ pub(crate) struct Choice {
 pub(crate) struct Built {
     /// `None` if there is nothing to put into a block.
     pub(crate) choice: Option<Choice>,
-    /// All messages before this one are delivered.
+    /// All messages before this one are delivered, or are not for us to deliver.
     pub(crate) next_claim: u64,
 }
 
@@ -184,22 +186,37 @@ impl Job {
             let envelope = self.blocks.envelope_of(&plan, &made)?;
             let checked = self.blocks.check(&envelope, &made)?;
             if checked.is_err() || !Size::of_step(&envelope, &plan).fits() {
-                match (taken, made.posted.last()) {
-                    (0, _) | (_, None) => {
-                        let Err(why) = checked else {
-                            return Ok(Built { choice: None, next_claim });
-                        };
-                        let number = parent.number + 1;
-                        return Err(BlocksError::SelfCheck { number, why: Box::new(why) });
+                match relief(taken, !own.is_empty(), !forced.is_empty()) {
+                    Relief::Fewer(taken) => {
+                        most = taken;
+                        continue;
                     }
-                    (1, Some(raw)) => {
-                        let hash = keccak256(raw);
-                        tracing::error!(%hash, ?checked, "L1 would not verify a block with this transaction; it is dropped");
-                        self.pool.remove(hash);
+                    Relief::WithoutOwn => {
+                        (own, claims) = (Vec::new(), Vec::new());
+                        continue;
                     }
-                    _ => most = taken / 2,
+                    Relief::Drop => {
+                        if let Some(raw) = made.posted.last() {
+                            let hash = keccak256(raw);
+                            tracing::error!(%hash, ?checked, "L1 would not verify a block with this transaction; it is dropped");
+                            self.pool.remove(hash);
+                        }
+                        continue;
+                    }
+                    Relief::Nothing => {
+                        if let Err(why) = checked {
+                            let number = parent.number + 1;
+                            return Err(BlocksError::SelfCheck { number, why: Box::new(why) });
+                        }
+                        // No block of anybody's is without its forced transactions: were it not made, whoever forced them would
+                        // have stopped this sequencer.
+                        let bytes = envelope.len();
+                        tracing::warn!(
+                            bytes,
+                            "a block of forced transactions alone is larger than public pools of L1 take"
+                        );
+                    }
                 }
-                continue;
             }
             let failed = failed_claims(&made, &own, &claims);
             let after = Parent { hash: made.block.hash, number: parent.number + 1, timestamp };
@@ -266,31 +283,33 @@ impl Job {
         Ok(txs)
     }
 
-    /// The messages to deliver in this block, and the first one that is not delivered yet.
+    /// The messages to deliver in this block, and the first one that later blocks are to look at. Those that we never deliver,
+    /// because they pay too little or were tried in vain, are not looked at again: there may be any number of them.
     fn claims(&self, parent: &SealedHeader) -> Result<(Vec<(Message, Path)>, u64), BlocksError> {
         let count = self.context.msgCount;
+        let end = count.min(self.next_claim.saturating_add(LOOKED_AT));
         let (mut claims, mut first) = (Vec::new(), None);
-        for index in self.next_claim..count {
+        for index in self.next_claim..end {
             if claims.len() == CLAIMS {
                 break;
             }
+            let message = self.view.read(|follower| {
+                let message = &follower.derivation().message(index)?.message;
+                self.claims.takes(message).then(|| message.clone())
+            });
+            let Some(message) = message.filter(|_| !self.set_aside.contains(&index)) else {
+                continue;
+            };
             if self.is_claimed(parent, index)? {
                 continue;
             }
-            first.get_or_insert(index);
-            let found = self.view.read(|follower| {
-                let derivation = follower.derivation();
-                let message = derivation.message(index)?.message.clone();
-                Some((message, derivation.message_path(index, count)?.0))
-            });
-            if let Some((message, path)) = found
-                && self.claims.takes(&message)
-                && !self.set_aside.contains(&index)
-            {
+            let path = self.view.read(|follower| follower.derivation().message_path(index, count));
+            if let Some((path, _)) = path {
+                first.get_or_insert(index);
                 claims.push((message, path));
             }
         }
-        Ok((claims, first.unwrap_or(count)))
+        Ok((claims, first.unwrap_or(end.max(self.next_claim))))
     }
 
     /// Asks the messenger on the newest state.
@@ -314,6 +333,28 @@ impl Job {
             Ok(_) | Err(CallError::Invalid(_)) => Ok(true),
             Err(CallError::Fault(fault)) => Err(DeriveError::State(fault).into()),
         }
+    }
+}
+
+/// What makes a block smaller that L1 would not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relief {
+    /// So many transactions of the pool at most.
+    Fewer(usize),
+    /// None of what we send ourselves.
+    WithoutOwn,
+    /// Without the one transaction of the pool, which is to blame: it is alone.
+    Drop,
+    /// Nothing: there are only forced transactions in it.
+    Nothing,
+}
+
+fn relief(taken: usize, own: bool, forced: bool) -> Relief {
+    match taken {
+        0 | 1 if own => Relief::WithoutOwn,
+        0 => Relief::Nothing,
+        1 if !forced => Relief::Drop,
+        _ => Relief::Fewer(taken / 2),
     }
 }
 
@@ -389,6 +430,16 @@ mod tests {
             closed: false,
             blocks: vec![block; blocks],
         }
+    }
+
+    #[test]
+    fn a_transaction_is_to_blame_for_a_large_block_only_where_it_is_alone() {
+        assert_eq!(relief(9, true, true), Relief::Fewer(4));
+        assert_eq!(relief(1, true, false), Relief::WithoutOwn);
+        assert_eq!(relief(1, false, true), Relief::Fewer(0), "others have forced what is large");
+        assert_eq!(relief(1, false, false), Relief::Drop);
+        assert_eq!(relief(0, true, true), Relief::WithoutOwn);
+        assert_eq!(relief(0, false, true), Relief::Nothing);
     }
 
     #[track_caller]

@@ -9,7 +9,7 @@ mod user;
 mod world;
 
 pub use l1::{L1, Reorged};
-pub use native::{NativeNode, NativeWorld, PATIENCE, Part};
+pub use native::{NativeDisk, NativeNode, NativeWorld, PATIENCE, Part};
 pub use node::{Checks, Disk, Node, Settings};
 pub use prover::Prover;
 pub use user::{User, ether};

@@ -2,7 +2,10 @@
 
 use std::{
     error::Error,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -30,7 +33,7 @@ use ethrex_settle::{
 };
 use ethrex_storage::Storage;
 use ethrex_store::Store;
-use ethrex_txpool::{NoJournal, Pool, PoolConfig};
+use ethrex_txpool::{Journal, JournalError, NoJournal, Pool, PoolConfig};
 use ethrex_types::{ChainSpec, Genesis, SealedBlock, alloy_consensus::TxEip1559};
 use tokio::{
     sync::{mpsc, watch},
@@ -134,9 +137,55 @@ async fn found(mode: NativeMode, challenge_period: Duration) -> Founded {
 pub struct NativeDisk {
     storage: Storage,
     store: Store,
+    journal: Arc<dyn Journal>,
+}
+
+/// The journal of a pool whose process dies when its chain goes back: what it would write afterwards never arrives.
+#[derive(Debug)]
+struct UntilItGoesBack {
+    storage: Storage,
+    highest: AtomicU64,
+}
+
+impl UntilItGoesBack {
+    fn lives(&self) -> bool {
+        let height = self.storage.head().number;
+        self.highest.fetch_max(height, Ordering::Relaxed) <= height
+    }
+}
+
+impl Journal for UntilItGoesBack {
+    fn put(&self, rows: &[(B256, Bytes)]) -> Result<(), JournalError> {
+        if self.lives() { self.storage.put(rows) } else { Ok(()) }
+    }
+
+    fn delete(&self, hashes: &[B256]) -> Result<(), JournalError> {
+        if self.lives() { self.storage.delete(hashes) } else { Ok(()) }
+    }
+
+    fn get(&self, hash: B256) -> Result<Option<Bytes>, JournalError> {
+        self.storage.get(hash)
+    }
+
+    fn load(&self) -> Result<Vec<(B256, Bytes)>, JournalError> {
+        self.storage.load()
+    }
 }
 
 impl NativeDisk {
+    /// The same for a node whose pool has a journal, as all but those of tests have.
+    #[must_use]
+    pub fn with_journal(&self) -> Self {
+        Self { journal: Arc::new(self.storage.clone()), ..self.clone() }
+    }
+
+    /// The same for a node that dies in the moment in which its chain goes back: its journal gets nothing from then on.
+    #[must_use]
+    pub fn until_it_goes_back(&self) -> Self {
+        let (storage, highest) = (self.storage.clone(), AtomicU64::new(0));
+        Self { journal: Arc::new(UntilItGoesBack { storage, highest }), ..self.clone() }
+    }
+
     /// Loses all that was kept of outboxes, as a crash before the first of it would.
     ///
     /// # Panics
@@ -151,6 +200,7 @@ impl NativeDisk {
         Self {
             storage: Storage::memory(spec).expect("memory does not fail"),
             store: Store::memory().expect("memory does not fail"),
+            journal: Arc::new(NoJournal),
         }
     }
 }
@@ -162,6 +212,8 @@ pub struct NativeWorld {
     pub l1: L1,
     /// How sequencers post.
     pub da: Da,
+    /// Which messages sequencers deliver.
+    pub claims: ClaimPolicy,
     mode: NativeMode,
     rollup: Address,
     spec: ChainSpec,
@@ -211,6 +263,7 @@ impl NativeWorld {
         Self {
             l1,
             da: Da::Calldata,
+            claims: ClaimPolicy::All,
             mode,
             rollup: founded.rollup,
             spec: ChainSpec::new(founded.genesis.clone()).expect("the genesis is consistent"),
@@ -394,13 +447,13 @@ pub struct NativeNode {
 impl NativeNode {
     async fn start(world: &NativeWorld, disk: &NativeDisk, part: Part) -> Self {
         let client = world.l1.client();
-        let (spec, NativeDisk { storage, store }) = (&world.spec, disk.clone());
+        let (spec, NativeDisk { storage, store, journal }) = (&world.spec, disk.clone());
         let execute = ExecuteConfig::from_genesis(spec.genesis())
             .expect("the genesis is consistent")
             .expect("the genesis repeats its L1's limits");
         let rules = Arc::new(Anchored::new(spec, Some(execute.clone())));
         let chain = Chain::open(spec.clone(), rules, storage).expect("the database can be read");
-        let pool = open_pool(&chain);
+        let pool = open_pool(&chain, journal);
         let contract = Contract::new(world.l1.observer(), world.rollup);
         let deployment = contract.deployment().await.expect("the observer is answered");
         let contract = Contract::new(client.clone(), world.rollup);
@@ -429,7 +482,7 @@ impl NativeNode {
                 item_time: BLOCK_TIME * 2,
                 idle_time: None,
                 fee_recipient: dev::DEPLOYER.address,
-                claims: ClaimPolicy::All,
+                claims: world.claims,
             };
             (config, key(&dev::DEPLOYER))
         });
@@ -644,7 +697,7 @@ impl Tasks {
     }
 }
 
-fn open_pool(chain: &Chain) -> Pool {
+fn open_pool(chain: &Chain, journal: Arc<dyn Journal>) -> Pool {
     let storage = chain.storage();
     let head = chain.head();
     let state = storage.state_at(head.hash()).expect("the database can be read");
@@ -652,9 +705,9 @@ fn open_pool(chain: &Chain) -> Pool {
         chain.spec().clone(),
         chain.rules().clone(),
         PoolConfig::standard(),
-        Arc::new(NoJournal),
+        journal,
         head,
         Arc::new(state.expect("the head has a state")),
     )
-    .expect("there is no journal")
+    .expect("the journal can be read")
 }

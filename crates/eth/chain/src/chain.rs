@@ -53,6 +53,15 @@ pub(crate) enum Witnesses {
     None,
 }
 
+/// How the head moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// Height of the newest block that was part of the chain before, and is now.
+    pub fork: u64,
+    /// Transactions of blocks that left the chain, which the pool was given.
+    pub returned: usize,
+}
+
 /// Why a chain could not be opened or its head moved.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
@@ -225,6 +234,25 @@ impl Chain {
             self.transactions_above(self.fork_of(&head)?.number)?
         };
         self.move_head(head, safe, finalized, (pool, left))
+    }
+
+    /// Makes a stored block the head, and moves the pool on to it, as [`Self::set_fork_choice`] does. Of what left the chain, only
+    /// the transactions return of which `returns` says so.
+    ///
+    /// # Errors
+    /// As [`Self::set_fork_choice`].
+    pub fn go_to(
+        &self,
+        head: Head,
+        pool: &Pool,
+        returns: impl Fn(&Tx) -> bool,
+    ) -> Result<Moved, ChainError> {
+        let fork = self.fork_of(&head)?.number;
+        let mut left = self.transactions_above(fork)?;
+        left.retain(returns);
+        let returned = left.len();
+        self.move_head(head, None, None, (pool, left))?;
+        Ok(Moved { fork, returned })
     }
 
     /// The same, where the caller knows what left the chain.

@@ -6,9 +6,13 @@
 use alloy_primitives::B256;
 use ethrex_stf::InvalidBlock;
 use ethrex_storage::{BlockRef, Past, StorageError};
-use ethrex_types::{SealedBlock, SealedHeader};
+use ethrex_txpool::Pool;
+use ethrex_types::{SealedBlock, SealedHeader, Tx};
 
-use crate::{ForkChoice, ForkChoiceError, ForkChoiceStatus, Prepared, Rejection, importer::Judge};
+use crate::{
+    Chain, ForkChoice, ForkChoiceError, ForkChoiceStatus, Head, Moved, Prepared, Rejection,
+    importer::Judge,
+};
 
 /// Blocks that are executed again for one fork choice at most: all of them are in memory until the head has moved.
 const MAX_EXECUTED: u64 = 2048;
@@ -47,9 +51,13 @@ pub(crate) fn apply(
     }
     let Some(mut past) = storage.state_below(branch.fork.number)? else { return too_deep };
     let left = judge.chain.transactions_above(branch.fork.number)?;
-    let executed = match execute(judge, &mut past, branch)? {
+    let executed = match execute(&judge.chain, &mut past, branch)? {
         Ok(executed) => executed,
-        Err(why) => return Ok(ForkChoiceStatus::Invalid(why)),
+        Err(Refused { parent, why, invalid }) => {
+            let why = Rejection::new(Some(parent), &why);
+            invalid.into_iter().for_each(|hash| judge.tracker.reject(hash, why.clone()));
+            return Ok(ForkChoiceStatus::Invalid(why));
+        }
     };
     judge.pool.save_reorged(&left);
     // Both are forgotten on the way back; what the consensus client does not say now stays if it can.
@@ -93,13 +101,21 @@ fn is_canonical(judge: &Judge, hash: B256) -> Result<bool, StorageError> {
     Ok(storage.canonical_hash(number)? == Some(hash))
 }
 
-/// Executes what is canonical above `past` up to the fork, and the branch. The first invalid block rejects all that stand on it.
+/// A branch of which a block is invalid, and with it all that stand on it.
+struct Refused {
+    /// The last block that is not.
+    parent: B256,
+    why: InvalidBlock,
+    invalid: Vec<B256>,
+}
+
+/// Executes what is canonical above `past` up to the fork, and the branch.
 fn execute(
-    judge: &mut Judge,
+    chain: &Chain,
     past: &mut Past,
     branch: Branch,
-) -> Result<Result<Vec<Prepared>, Rejection>, ForkChoiceError> {
-    let storage = judge.chain.storage().clone();
+) -> Result<Result<Vec<Prepared>, Refused>, ForkChoiceError> {
+    let storage = chain.storage();
     let start = past.state.block();
     let missing = |hash| StorageError::UnknownBlock(hash);
     let mut parent = storage.header(start.hash)?.ok_or(missing(start.hash))?;
@@ -113,7 +129,7 @@ fn execute(
     let mut rest = blocks.into_iter();
     while let Some(block) = rest.next() {
         let header = block.sealed_header();
-        match judge.chain.check_on(block, &parent, &past.state)? {
+        match chain.check_on(block, &parent, &past.state)? {
             Ok(mut prepared) => {
                 // It was recorded without the headers of blocks that are not stored yet.
                 prepared.witness = None;
@@ -125,20 +141,47 @@ fn execute(
             }
             Err(why) => {
                 let invalid = [header.hash()].into_iter().chain(rest.map(|block| block.hash()));
-                return Ok(Err(reject(judge, invalid, &parent, &why)));
+                let (parent, invalid) = (parent.hash(), invalid.collect());
+                return Ok(Err(Refused { parent, why, invalid }));
             }
         }
     }
     Ok(Ok(executed))
 }
 
-fn reject(
-    judge: &mut Judge,
-    invalid: impl Iterator<Item = B256>,
-    parent: &SealedHeader,
-    why: &InvalidBlock,
-) -> Rejection {
-    let why = Rejection::new(Some(parent.hash()), why);
-    invalid.for_each(|hash| judge.tracker.reject(hash, why.clone()));
-    why
+impl Chain {
+    /// Makes a block of the chain the head again, whether its state is kept or must be computed anew. Of what left the chain, those
+    /// transactions return to the pool of which `returns` says so. `None`, and nothing has changed, if the block is below all that
+    /// leads back to a state.
+    ///
+    /// # Errors
+    /// If the database fails. The head has moved even where the pool could not follow.
+    pub fn go_back(
+        &self,
+        to: Head,
+        pool: &Pool,
+        returns: impl Fn(&Tx) -> bool,
+    ) -> Result<Option<Moved>, ForkChoiceError> {
+        let storage = self.storage();
+        if storage.has_state(to.hash()) {
+            return Ok(Some(self.go_to(to, pool, returns)?));
+        }
+        let fork = to.number;
+        let mut left = self.transactions_above(fork)?;
+        left.retain(returns);
+        // The base moves at most once while nothing else does.
+        for _ in 0..2 {
+            let Some(mut past) = storage.state_below(fork)? else { return Ok(None) };
+            let branch = Branch { fork: to.clone(), blocks: Vec::new() };
+            let executed = execute(self, &mut past, branch)?;
+            let executed = executed.map_err(|refused| ForkChoiceError::Again(refused.why))?;
+            pool.save_reorged(&left);
+            if self.rewind(&past, executed)? {
+                let returned = left.len();
+                self.move_head(to, None, None, (pool, left))?;
+                return Ok(Some(Moved { fork, returned }));
+            }
+        }
+        Ok(None)
+    }
 }

@@ -1,6 +1,7 @@
 //! Where a consensus client wants the head.
 
 use alloy_primitives::B256;
+use ethrex_stf::InvalidBlock;
 use ethrex_storage::StorageError;
 use ethrex_types::SealedHeader;
 
@@ -57,6 +58,9 @@ pub enum ForkChoiceError {
     /// The head could not be moved, or the pool could not follow it.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// A block of the chain was executed again, and is valid no more: the database or this program is damaged.
+    #[error("a block of the chain is invalid when it is executed again")]
+    Again(#[source] InvalidBlock),
 }
 
 impl From<StorageError> for ForkChoiceError {

@@ -17,7 +17,7 @@ mod work;
 
 pub use append::{AppendError, Appended};
 pub use build::{BuildError, Prepared, Stored};
-pub use chain::{Chain, ChainError, Head, KEPT_WITNESSES};
+pub use chain::{Chain, ChainError, Head, KEPT_WITNESSES, Moved};
 pub use fill::{Filled, Room, fill};
 pub use fork_choice::{ForkChoice, ForkChoiceError, ForkChoiceStatus};
 pub use import::{ImportError, Verdict};

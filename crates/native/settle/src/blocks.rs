@@ -117,14 +117,16 @@ impl Blocks {
         self.chain.storage().header(hash)?.ok_or(BlocksError::UnknownBlock(hash))
     }
 
-    /// What a plan gave, if it was executed before and the block is still there.
+    /// What a plan gave, if it was executed before and the block is still of use: part of the chain, or one to build on.
     ///
     /// # Errors
     /// If a database fails.
     pub fn known(&self, plan: &Plan) -> Result<Option<DerivedBlock>, BlocksError> {
         let Some(block) = self.store.native_derived(plan.digest())? else { return Ok(None) };
-        let stored = self.chain.storage().header(block.hash)?.is_some();
-        Ok(stored.then_some(block))
+        let storage = self.chain.storage();
+        let stands = storage.has_state(block.hash)
+            || storage.canonical_hash(plan.at.parent.number + 1)? == Some(block.hash);
+        Ok(stands.then_some(block))
     }
 
     /// The block of a plan, stored. Executes it only where that was not done before.

@@ -9,12 +9,12 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use alloy_primitives::B256;
 use alloy_rlp::Decodable;
-use ethrex_chain::ChainError;
+use ethrex_chain::{ChainError, ForkChoiceError, Moved};
 use ethrex_l1::{Client, Header as L1Header, L1Error, Reaction, SigningKey, Update};
 use ethrex_storage::StorageError;
 use ethrex_store::DerivedBlock;
 use ethrex_txpool::Pool;
-use ethrex_types::{Header, StateError, Tx, alloy_consensus::transaction::SignerRecoverable};
+use ethrex_types::{Header, Tx, alloy_consensus::transaction::SignerRecoverable};
 use parking_lot::RwLock;
 use tokio::{
     sync::{mpsc, watch},
@@ -31,7 +31,7 @@ use crate::{
     metrics,
     operator::Operator,
     outbox::{Keeper, OutboxProofError, RootProofs},
-    own::{Own, OwnError, OwnItems},
+    own::{Footing, Own, OwnError, OwnItems},
     poster::ToPost,
     reader::ReadBlob,
     sequencer::{Age, Built, Choice, Ending, Job, SequencerConfig, ending},
@@ -41,6 +41,10 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// L1 blocks after which the context of an item is too old to be posted. The contract finds the hashes of 256.
 const ANCHOR_WINDOW: u64 = 224;
+/// Witnesses that are forgotten in one write to the disk at least.
+const FEWEST_WITNESSES: u64 = 32;
+/// And at most.
+const MOST_WITNESSES: u64 = 4_096;
 /// Part of the time lag that the contract allows, in percent, after which a context is too old.
 const LAG_PERCENT: u64 = 80;
 
@@ -69,15 +73,15 @@ pub enum DriverError {
     /// A block could not be made.
     #[error(transparent)]
     Blocks(#[from] BlocksError),
-    /// The head could not be moved.
+    /// The head could not be moved, or the pool could not follow it.
     #[error("publish a block")]
     Publish(#[from] ChainError),
+    /// The head could not be moved below the states that are kept.
+    #[error("go back to an old block")]
+    GoBack(#[from] ForkChoiceError),
     /// The database failed.
     #[error("storage")]
     Storage(#[from] StorageError),
-    /// The pool could not follow.
-    #[error("move the pool on")]
-    Pool(#[source] StateError),
     /// Items of ours could not be kept.
     #[error(transparent)]
     Own(#[from] OwnError),
@@ -137,8 +141,15 @@ pub struct Driver {
     verified: u64,
     /// Blobs of items below this position are forgotten.
     forgotten: u64,
+    /// Witnesses of blocks below this height are forgotten; `None` before any were in this run.
+    unwitnessed: Option<u64>,
     /// All that L1 has is walked over.
     complete: bool,
+    /// How often L1 was reorganised.
+    reorganised: u64,
+    /// L1 may have gone another way while no process of ours was there: whether it still has the headers of our items is to be
+    /// asked before anything is built on them.
+    doubted: bool,
 }
 
 /// What building blocks of our own needs.
@@ -153,19 +164,38 @@ struct Sequencing {
 }
 
 /// A built block, and the item that begins with it if one does.
-type Begun = (Option<Own>, Built);
+#[derive(Debug)]
+struct Begun {
+    own: Option<Own>,
+    built: Built,
+    /// The block it stands on.
+    parent: B256,
+    /// How often L1 had been reorganised before.
+    reorganised: u64,
+}
+
+/// What L1 says about the headers that our items stand on.
+#[derive(Debug)]
+struct Asked {
+    /// How often L1 had been reorganised before.
+    reorganised: u64,
+    /// The first item that it has no header for.
+    lost: Option<u64>,
+}
 
 /// What is worked on.
 #[derive(Debug)]
 enum Work {
     Deriving(JoinHandle<Result<(Box<Plan>, DerivedBlock), BlocksError>>),
     Building(JoinHandle<Result<Option<Box<Begun>>, DriverError>>),
+    Asking(JoinHandle<Result<Option<Asked>, DriverError>>),
 }
 
 #[derive(Debug)]
 enum Done {
     Derived(Box<Plan>, DerivedBlock),
     Built(Box<Begun>),
+    Asked(Asked),
     Nothing,
 }
 
@@ -215,7 +245,10 @@ impl Driver {
             l1: None,
             verified: 0,
             forgotten: 0,
+            unwitnessed: None,
             complete: false,
+            reorganised: 0,
+            doubted: true,
         };
         Ok((driver, shared, posting))
     }
@@ -278,6 +311,7 @@ impl Driver {
                     "L1 was reorganised; going back to its last block that still counts"
                 );
                 self.read = None;
+                self.reorganised += 1;
                 Some(*to)
             }
         };
@@ -352,6 +386,11 @@ impl Driver {
             if known {
                 self.follow()?;
             }
+            // L1 went another way so far below the head that the state there must be computed anew.
+            let parent = plan.at.parent.hash;
+            if !self.parts.blocks.chain().storage().has_state(parent) {
+                self.publish(parent)?;
+            }
             let blocks = self.parts.blocks.clone();
             let derive = move || Ok((plan.clone(), blocks.derive(&plan)?));
             return Ok(Some(Work::Deriving(tokio::task::spawn_blocking(derive))));
@@ -383,12 +422,13 @@ impl Driver {
         match done {
             Done::Nothing => Ok(()),
             // L1 may have gone another way meanwhile.
-            Done::Derived(plan, _) if self.view.read(Follower::tip) != plan.at => Ok(()),
+            Done::Derived(plan, _) if !self.view.read(|follower| follower.stands(&plan)) => Ok(()),
             Done::Derived(plan, block) => {
                 self.walked(&plan, block, "executed")?;
                 self.follow()
             }
             Done::Built(built) => self.on_built(*built),
+            Done::Asked(asked) => self.on_asked(&asked),
         }
     }
 
@@ -439,6 +479,7 @@ impl Driver {
         self.own.forget(start)?;
         if let Some(settled) = settled {
             self.outbox.on_settled(settled.number)?;
+            self.forget_witnesses(settled.number.min(walk.number))?;
         }
         if self.forgotten < start {
             let store = self.parts.blocks.store();
@@ -449,42 +490,57 @@ impl Driver {
         Ok(())
     }
 
-    /// Makes a block the head. Transactions of blocks that are no longer part of the chain go back to the pool.
+    /// Nobody is shown the witnesses of blocks that L1 will not take back: they go, many together.
+    fn forget_witnesses(&mut self, settled: u64) -> Result<(), DriverError> {
+        // An earlier run may have ended before it came to the last ones.
+        let from = self.unwitnessed.unwrap_or(settled.saturating_sub(MOST_WITNESSES));
+        if settled < from.saturating_add(FEWEST_WITNESSES) {
+            return Ok(());
+        }
+        let storage = self.parts.blocks.chain().storage();
+        let upto = settled.min(from.saturating_add(MOST_WITNESSES));
+        let hashes = (from..upto)
+            .filter_map(|number| storage.canonical_hash(number).transpose())
+            .collect::<Result<Vec<_>, _>>()?;
+        storage.delete_witnesses(&hashes)?;
+        self.unwitnessed = Some(upto);
+        Ok(())
+    }
+
+    /// Makes a block the head. Transactions of blocks that are no longer part of the chain go back to the pool; they are in its
+    /// journal before the head moves.
     fn publish(&mut self, hash: B256) -> Result<(), DriverError> {
         let chain = self.parts.blocks.chain().clone();
-        let storage = chain.storage();
-        let old = chain.head();
-        chain.publish(hash)?;
-        let mut returned = Vec::new();
-        let mut at = old.clone();
-        while storage.canonical_hash(at.number)? != Some(at.hash()) {
-            if let Some(body) = storage.body(at.hash())? {
-                returned.extend(body.transactions);
-            }
-            at = self.parts.blocks.header(at.parent_hash)?;
-        }
-        if at.number < old.number {
-            let (from, to) = (old.number, at.number);
-            tracing::warn!(from, to, transactions = returned.len(), "the rollup went back");
-            self.outbox.on_reorg(to)?;
-        }
+        let (old, new) = (chain.head(), self.parts.blocks.header(hash)?);
         // Our own transactions are made anew for every item.
-        if let Some(sequencing) = &self.sequencer {
-            let operator = sequencing.operator.address();
-            returned.retain(|tx: &Tx| tx.recover_signer().is_ok_and(|sender| sender != operator));
-        }
-        let state = storage.state_at(hash)?.ok_or(BlocksError::NoState(hash))?;
+        let operator = self.sequencer.as_ref().map(|sequencing| sequencing.operator.address());
+        let returns = |tx: &Tx| {
+            operator.is_none_or(|ours| tx.recover_signer().is_ok_and(|sender| sender != ours))
+        };
         let pool = &self.parts.pool;
-        pool.on_head(chain.head(), Arc::new(state), returned).map_err(DriverError::Pool)
+        let Moved { fork, returned } = if chain.storage().has_state(hash) {
+            chain.go_to(new, pool, returns)?
+        } else {
+            let canonical = chain.storage().canonical_hash(new.number)? == Some(hash);
+            let moved = if canonical { chain.go_back(new, pool, returns)? } else { None };
+            moved.ok_or(BlocksError::NoState(hash))?
+        };
+        if fork < old.number {
+            let (from, to) = (old.number, fork);
+            tracing::warn!(from, to, transactions = returned, "the rollup went back");
+            self.outbox.on_reorg(to)?;
+            // What was delivered in blocks that are gone is delivered again.
+            if let Some(sequencing) = &mut self.sequencer {
+                sequencing.next_claim = 0;
+            }
+        }
+        Ok(())
     }
 
     /// Drops items of ours that will not come out as they were promised.
     fn abandon(&mut self, from: u64) -> Result<(), DriverError> {
         let blocks = self.own.abandon(from)?;
         metrics::abandoned(blocks);
-        if let Some(sequencing) = &mut self.sequencer {
-            sequencing.next_claim = 0;
-        }
         self.show_to_post();
         Ok(())
     }
@@ -493,6 +549,7 @@ impl Driver {
     fn show_to_post(&self) {
         let items = self.items();
         let own = self.own.iter().find(|own| own.closed && own.position == items);
+        let own = own.filter(|_| !self.doubted);
         let to_post = own.map(|own| ToPost {
             position: own.position,
             header: own.header.clone(),
@@ -520,6 +577,9 @@ impl Driver {
         else {
             return Ok(None);
         };
+        if self.doubted {
+            return Ok(Some(self.ask()));
+        }
         self.retire(time)?;
         let (Some(sequencing), Some(read)) = (&self.sequencer, self.read) else { return Ok(None) };
         let tip = self.own.tip(self.view.read(Follower::tip));
@@ -546,17 +606,60 @@ impl Driver {
         };
         let begins = current.is_none();
         let last = self.own.last_context().map_or(0, |context| context.l1Number);
-        let client = self.parts.client.clone();
+        let (client, reorganised) = (self.parts.client.clone(), self.reorganised);
         Ok(Some(Work::Building(tokio::spawn(async move {
-            let mut begun = None;
+            let (mut begun, parent) = (None, job.at.parent.hash);
             if begins {
                 let Some(own) = begin(&client, &job, read, last).await? else { return Ok(None) };
                 job.context = own.context.clone();
                 begun = Some(own);
             }
             let built = tokio::task::spawn_blocking(move || job.run()).await??;
-            Ok(Some(Box::new((begun, built))))
+            Ok(Some(Box::new(Begun { own: begun, built, parent, reorganised })))
         }))))
+    }
+
+    /// Asks L1 for the headers of our items that it does not have yet.
+    fn ask(&self) -> Work {
+        let (client, reorganised, items) =
+            (self.parts.client.clone(), self.reorganised, self.items());
+        let own = self.own.iter().filter(|own| own.position >= items);
+        let footings: Vec<_> = own.map(Own::footing).collect();
+        Work::Asking(tokio::spawn(async move {
+            // Without the one before it, an item can never be posted where it was meant to be.
+            if let Some(first) = footings.first().filter(|first| first.position > items) {
+                return Ok(Some(Asked { reorganised, lost: Some(first.position) }));
+            }
+            for Footing { position, number, hash } in footings {
+                match client.header(number).await {
+                    Ok(Some(header)) if header.hash == hash => {}
+                    Ok(Some(_)) => return Ok(Some(Asked { reorganised, lost: Some(position) })),
+                    Ok(None) => return Ok(None), // a node that is behind says nothing
+                    Err(error) if error.reaction() == Reaction::Stop => return Err(error.into()),
+                    Err(error) => {
+                        tracing::debug!(%error, "cannot ask for the headers of our items now");
+                        return Ok(None);
+                    }
+                }
+            }
+            Ok(Some(Asked { reorganised, lost: None }))
+        }))
+    }
+
+    fn on_asked(&mut self, asked: &Asked) -> Result<(), DriverError> {
+        let Asked { reorganised, lost } = *asked;
+        if reorganised != self.reorganised {
+            return Ok(()); // asked too early
+        }
+        self.doubted = false;
+        if let Some(position) = lost {
+            tracing::warn!(
+                position,
+                "L1 went another way meanwhile; the blocks that stood on it are dropped"
+            );
+            self.abandon(position)?;
+        }
+        self.follow()
     }
 
     /// Closes the item that takes blocks if its time has come, and drops items that are too old to be posted.
@@ -610,20 +713,23 @@ impl Driver {
     }
 
     /// Keeps a built block, and publishes it.
-    fn on_built(&mut self, (begun, built): Begun) -> Result<(), DriverError> {
-        let Built { choice, next_claim } = built;
+    fn on_built(&mut self, begun: Begun) -> Result<(), DriverError> {
+        let Begun { own: begun, built: Built { choice, next_claim }, parent, reorganised } = begun;
+        // L1 may have brought something while it was built.
+        let tip = self.own.tip(self.view.read(Follower::tip));
+        if parent != tip.parent.hash {
+            return Ok(());
+        }
         if let Some(sequencing) = &mut self.sequencer {
             sequencing.next_claim = next_claim;
         }
         let Some(Choice { made, digest, block, failed }) = choice else { return Ok(()) };
         let header = made.header();
-        // L1 may have brought something while it was built.
-        let tip = self.own.tip(self.view.read(Follower::tip));
         let current = self.own.current().map(|own| own.position);
         let position = begun.as_ref().map(|own| own.position).or(current);
-        let stands = header.parent_hash == tip.parent.hash
-            && position == Some(tip.position)
-            && tip.position >= self.items();
+        let stands = position == Some(tip.position)
+            && tip.position >= self.items()
+            && (begun.is_none() || reorganised == self.reorganised);
         if !stands {
             return Ok(());
         }
@@ -693,6 +799,10 @@ async fn join(work: &mut Option<Work>) -> Result<Done, DriverError> {
         }
         Some(Work::Building(running)) => match running.await?? {
             Some(built) => Done::Built(built),
+            None => Done::Nothing,
+        },
+        Some(Work::Asking(running)) => match running.await?? {
+            Some(asked) => Done::Asked(asked),
             None => Done::Nothing,
         },
     };

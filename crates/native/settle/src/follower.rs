@@ -98,6 +98,13 @@ impl Follower {
         }
     }
 
+    /// Whether this plan is what comes at the tip. While it was executed L1 may have gone another way, and another item may stand
+    /// at the same place.
+    #[must_use]
+    pub fn stands(&self, plan: &Plan) -> bool {
+        matches!(self.derivation.next(&self.tip()), Next::Block(next) if *next == *plan)
+    }
+
     /// The plan at the tip turned out to be this block, which consumed so many forced transactions.
     ///
     /// # Panics

@@ -44,7 +44,25 @@ pub(crate) struct Own {
     pub(crate) blocks: Vec<Block>,
 }
 
+/// The header of L1 that an item of ours stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Footing {
+    /// The position of the item.
+    pub(crate) position: u64,
+    /// The header's number.
+    pub(crate) number: u64,
+    /// The header's hash.
+    pub(crate) hash: B256,
+}
+
 impl Own {
+    /// The header of L1 without which it cannot be posted.
+    #[must_use]
+    pub(crate) const fn footing(&self) -> Footing {
+        let L1Context { l1Number: number, l1BlockHash: hash, .. } = self.context;
+        Footing { position: self.position, number, hash }
+    }
+
     /// Bytes of all its transactions.
     #[must_use]
     pub(crate) fn bytes(&self) -> usize {

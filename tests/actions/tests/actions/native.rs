@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests unwrap")]
 
 mod blobs;
+mod crashes;
+mod histories;
 
 use std::time::Duration;
 

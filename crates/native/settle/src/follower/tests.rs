@@ -90,6 +90,22 @@ fn c12_the_walk_is_the_same_however_l1_came_there() {
 }
 
 #[test]
+fn a_plan_does_not_stand_once_its_item_is_another() {
+    let mut follower = history(3, 1);
+    read(&mut follower, 4, vec![posted(3, 4, 2, 1)]);
+    let plan = follower.next_plan().unwrap();
+    assert!(follower.stands(&plan));
+    follower.take(Update::Reorganised { to: 3 }).unwrap();
+    assert!(!follower.stands(&plan), "the item is gone");
+    read(&mut follower, 4, vec![posted(3, 4, 2, 2)]);
+    assert_eq!(follower.tip(), plan.at, "the walk is where it was");
+    assert!(!follower.stands(&plan), "another item is there");
+    let plan = follower.next_plan().unwrap();
+    follower.walked(&plan, plan.digest(), 0);
+    assert!(!follower.stands(&plan), "it is done with");
+}
+
+#[test]
 fn steps_are_found_by_place_and_by_block() {
     let follower = history(6, 1);
     let places: Vec<_> = follower.walk.iter().map(|it| (it.at.position, it.at.index)).collect();

@@ -3,18 +3,21 @@
 //! One piece of work runs at a time: deriving the next block that L1 has, or, when all of them are derived, building one of
 //! our own. So the head has one writer, and a block of our own always stands on what is known.
 //!
+//! Beside it: where the head is (`head`), and blocks of our own (`building`).
+//!
 //! Not here: reading L1 (`ethrex_l1::EventWatcher`), posting ([`crate::Poster`]) and settling ([`crate::Settler`]).
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+mod building;
+mod head;
+
+use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::B256;
-use alloy_rlp::Decodable;
-use ethrex_chain::{ChainError, ForkChoiceError, Moved};
-use ethrex_l1::{Client, Header as L1Header, L1Error, Reaction, SigningKey, Update};
+use ethrex_chain::{ChainError, ForkChoiceError};
+use ethrex_l1::{Client, Header as L1Header, L1Error, SigningKey, Update};
 use ethrex_storage::StorageError;
 use ethrex_store::DerivedBlock;
 use ethrex_txpool::Pool;
-use ethrex_types::{Header, Tx, alloy_consensus::transaction::SignerRecoverable};
 use parking_lot::RwLock;
 use tokio::{
     sync::{mpsc, watch},
@@ -26,27 +29,20 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bindings::INativeRollup::INativeRollupEvents as RollupEvent,
     blocks::{Blocks, BlocksError},
-    derivation::{Cursor, Deployment, Next, OutOfOrder, Plan},
+    derivation::{Deployment, Next, OutOfOrder, Plan},
     follower::Follower,
     metrics,
-    operator::Operator,
     outbox::{Keeper, OutboxProofError, RootProofs},
-    own::{Footing, Own, OwnError, OwnItems},
+    own::{Own, OwnError, OwnItems},
     poster::ToPost,
     reader::ReadBlob,
-    sequencer::{Age, Built, Choice, Ending, Job, SequencerConfig, ending},
+    sequencer::SequencerConfig,
 };
+
+use building::{Asked, Begun, Sequencing};
 
 /// Time between two looks of a driver that only follows. It does nothing then.
 const TICK: Duration = Duration::from_secs(1);
-/// L1 blocks after which the context of an item is too old to be posted. The contract finds the hashes of 256.
-const ANCHOR_WINDOW: u64 = 224;
-/// Witnesses that are forgotten in one write to the disk at least.
-const FEWEST_WITNESSES: u64 = 32;
-/// And at most.
-const MOST_WITNESSES: u64 = 4_096;
-/// Part of the time lag that the contract allows, in percent, after which a context is too old.
-const LAG_PERCENT: u64 = 80;
 
 /// The walk over L1, for others to look at. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -152,37 +148,6 @@ pub struct Driver {
     doubted: bool,
 }
 
-/// What building blocks of our own needs.
-#[derive(Debug)]
-struct Sequencing {
-    config: SequencerConfig,
-    operator: Operator,
-    set_aside: HashSet<u64>,
-    next_claim: u64,
-    opened: Instant,
-    last_block: Instant,
-}
-
-/// A built block, and the item that begins with it if one does.
-#[derive(Debug)]
-struct Begun {
-    own: Option<Own>,
-    built: Built,
-    /// The block it stands on.
-    parent: B256,
-    /// How often L1 had been reorganised before.
-    reorganised: u64,
-}
-
-/// What L1 says about the headers that our items stand on.
-#[derive(Debug)]
-struct Asked {
-    /// How often L1 had been reorganised before.
-    reorganised: u64,
-    /// The first item that it has no header for.
-    lost: Option<u64>,
-}
-
 /// What is worked on.
 #[derive(Debug)]
 enum Work {
@@ -225,14 +190,7 @@ impl Driver {
         let view = View::new(parts.deployment.clone());
         let (to_post, posting) = watch::channel(None);
         let chain_id = parts.deployment.config.chainId;
-        let sequencer = sequencer.map(|(config, key)| Sequencing {
-            config,
-            operator: Operator::new(key, chain_id),
-            set_aside: HashSet::new(),
-            next_claim: 0,
-            opened: Instant::now(),
-            last_block: Instant::now(),
-        });
+        let sequencer = sequencer.map(|(config, key)| Sequencing::new(config, key, chain_id));
         let shared = view.clone();
         let driver = Self {
             parts,
@@ -450,343 +408,6 @@ impl Driver {
         }
         Ok(())
     }
-
-    /// Moves head, safe and final block to where the walk and our own blocks are.
-    fn follow(&mut self) -> Result<(), DriverError> {
-        let walk = self.view.read(Follower::tip).parent;
-        let chain = self.parts.blocks.chain().clone();
-        let (number, hash) = match self.own.newest().map(|block| block.after) {
-            Some(own) if own.number > walk.number => (own.number, own.hash),
-            _ => (walk.number, walk.hash),
-        };
-        // While L1 is being read the walk may only be behind, and the head of an earlier run stands.
-        let head = chain.head();
-        if head.hash() != hash && (self.complete || number > head.number) {
-            self.publish(hash)?;
-        }
-        let storage = chain.storage();
-        if chain.head().number >= walk.number && walk.number > 0 {
-            storage.set_safe(walk.hash)?;
-            let settled = self.view.read(Follower::settled);
-            if let Some(settled) = settled.filter(|settled| settled.number <= walk.number)
-                && storage.canonical_hash(settled.number)? == Some(settled.hash)
-            {
-                storage.set_finalized(settled.hash)?;
-            }
-        }
-        let (start, settled) =
-            self.view.read(|follower| (follower.start().position, follower.settled_for_good()));
-        self.own.forget(start)?;
-        if let Some(settled) = settled {
-            self.outbox.on_settled(settled.number)?;
-            self.forget_witnesses(settled.number.min(walk.number))?;
-        }
-        if self.forgotten < start {
-            let store = self.parts.blocks.store();
-            store.drop_native_blobs_below(start).map_err(BlocksError::Store)?;
-            self.forgotten = start;
-        }
-        self.show_to_post();
-        Ok(())
-    }
-
-    /// Nobody is shown the witnesses of blocks that L1 will not take back: they go, many together.
-    fn forget_witnesses(&mut self, settled: u64) -> Result<(), DriverError> {
-        // An earlier run may have ended before it came to the last ones.
-        let from = self.unwitnessed.unwrap_or(settled.saturating_sub(MOST_WITNESSES));
-        if settled < from.saturating_add(FEWEST_WITNESSES) {
-            return Ok(());
-        }
-        let storage = self.parts.blocks.chain().storage();
-        let upto = settled.min(from.saturating_add(MOST_WITNESSES));
-        let hashes = (from..upto)
-            .filter_map(|number| storage.canonical_hash(number).transpose())
-            .collect::<Result<Vec<_>, _>>()?;
-        storage.delete_witnesses(&hashes)?;
-        self.unwitnessed = Some(upto);
-        Ok(())
-    }
-
-    /// Makes a block the head. Transactions of blocks that are no longer part of the chain go back to the pool; they are in its
-    /// journal before the head moves.
-    fn publish(&mut self, hash: B256) -> Result<(), DriverError> {
-        let chain = self.parts.blocks.chain().clone();
-        let (old, new) = (chain.head(), self.parts.blocks.header(hash)?);
-        // Our own transactions are made anew for every item.
-        let operator = self.sequencer.as_ref().map(|sequencing| sequencing.operator.address());
-        let returns = |tx: &Tx| {
-            operator.is_none_or(|ours| tx.recover_signer().is_ok_and(|sender| sender != ours))
-        };
-        let pool = &self.parts.pool;
-        let Moved { fork, returned } = if chain.storage().has_state(hash) {
-            chain.go_to(new, pool, returns)?
-        } else {
-            let canonical = chain.storage().canonical_hash(new.number)? == Some(hash);
-            let moved = if canonical { chain.go_back(new, pool, returns)? } else { None };
-            moved.ok_or(BlocksError::NoState(hash))?
-        };
-        if fork < old.number {
-            let (from, to) = (old.number, fork);
-            tracing::warn!(from, to, transactions = returned, "the rollup went back");
-            self.outbox.on_reorg(to)?;
-            // What was delivered in blocks that are gone is delivered again.
-            if let Some(sequencing) = &mut self.sequencer {
-                sequencing.next_claim = 0;
-            }
-        }
-        Ok(())
-    }
-
-    /// Drops items of ours that will not come out as they were promised.
-    fn abandon(&mut self, from: u64) -> Result<(), DriverError> {
-        let blocks = self.own.abandon(from)?;
-        metrics::abandoned(blocks);
-        self.show_to_post();
-        Ok(())
-    }
-
-    /// Shows the oldest item that L1 does not have, if it is complete and its turn has come.
-    fn show_to_post(&self) {
-        let items = self.items();
-        let own = self.own.iter().find(|own| own.closed && own.position == items);
-        let own = own.filter(|_| !self.doubted);
-        let to_post = own.map(|own| ToPost {
-            position: own.position,
-            header: own.header.clone(),
-            msg_count: own.context.msgCount,
-            fee_recipient: own.fee_recipient,
-            blocks: own.stream(),
-            not_before: own.blocks.last().map_or(0, |block| block.after.timestamp),
-        });
-        self.to_post.send_if_modified(|shown| {
-            let changed = *shown != to_post;
-            *shown = to_post;
-            changed
-        });
-    }
-
-    /// The time on L1, as far as one can know between two of its blocks.
-    fn l1_time(&self) -> Option<u64> {
-        let (head, seen) = self.l1.as_ref()?;
-        Some(head.timestamp + seen.elapsed().as_secs())
-    }
-
-    /// Looks after our items, and starts building a block if there is something to put into it.
-    fn on_tick(&mut self) -> Result<Option<Work>, DriverError> {
-        let Some(time) = self.l1_time().filter(|_| self.complete && self.sequencer.is_some())
-        else {
-            return Ok(None);
-        };
-        if self.doubted {
-            return Ok(Some(self.ask()));
-        }
-        self.retire(time)?;
-        let (Some(sequencing), Some(read)) = (&self.sequencer, self.read) else { return Ok(None) };
-        let tip = self.own.tip(self.view.read(Follower::tip));
-        let heartbeat =
-            sequencing.config.idle_time.is_some_and(|idle| sequencing.last_block.elapsed() >= idle);
-        let waits = heartbeat || self.something_waits(&tip, time, sequencing.next_claim);
-        if !waits || tip.position < self.items() {
-            return Ok(None);
-        }
-        let current = self.own.current().filter(|own| own.position == tip.position);
-        let mut job = Job {
-            blocks: self.parts.blocks.clone(),
-            pool: self.parts.pool.clone(),
-            view: self.view.clone(),
-            operator: sequencing.operator.clone(),
-            claims: sequencing.config.claims,
-            set_aside: sequencing.set_aside.clone(),
-            next_claim: sequencing.next_claim,
-            at: tip,
-            time,
-            context: current.map(|own| own.context.clone()).unwrap_or_default(),
-            fee_recipient: current.map_or(sequencing.config.fee_recipient, |own| own.fee_recipient),
-            heartbeat,
-        };
-        let begins = current.is_none();
-        let last = self.own.last_context().map_or(0, |context| context.l1Number);
-        let (client, reorganised) = (self.parts.client.clone(), self.reorganised);
-        Ok(Some(Work::Building(tokio::spawn(async move {
-            let (mut begun, parent) = (None, job.at.parent.hash);
-            if begins {
-                let Some(own) = begin(&client, &job, read, last).await? else { return Ok(None) };
-                job.context = own.context.clone();
-                begun = Some(own);
-            }
-            let built = tokio::task::spawn_blocking(move || job.run()).await??;
-            Ok(Some(Box::new(Begun { own: begun, built, parent, reorganised })))
-        }))))
-    }
-
-    /// Asks L1 for the headers of our items that it does not have yet.
-    fn ask(&self) -> Work {
-        let (client, reorganised, items) =
-            (self.parts.client.clone(), self.reorganised, self.items());
-        let own = self.own.iter().filter(|own| own.position >= items);
-        let footings: Vec<_> = own.map(Own::footing).collect();
-        Work::Asking(tokio::spawn(async move {
-            // Without the one before it, an item can never be posted where it was meant to be.
-            if let Some(first) = footings.first().filter(|first| first.position > items) {
-                return Ok(Some(Asked { reorganised, lost: Some(first.position) }));
-            }
-            for Footing { position, number, hash } in footings {
-                match client.header(number).await {
-                    Ok(Some(header)) if header.hash == hash => {}
-                    Ok(Some(_)) => return Ok(Some(Asked { reorganised, lost: Some(position) })),
-                    Ok(None) => return Ok(None), // a node that is behind says nothing
-                    Err(error) if error.reaction() == Reaction::Stop => return Err(error.into()),
-                    Err(error) => {
-                        tracing::debug!(%error, "cannot ask for the headers of our items now");
-                        return Ok(None);
-                    }
-                }
-            }
-            Ok(Some(Asked { reorganised, lost: None }))
-        }))
-    }
-
-    fn on_asked(&mut self, asked: &Asked) -> Result<(), DriverError> {
-        let Asked { reorganised, lost } = *asked;
-        if reorganised != self.reorganised {
-            return Ok(()); // asked too early
-        }
-        self.doubted = false;
-        if let Some(position) = lost {
-            tracing::warn!(
-                position,
-                "L1 went another way meanwhile; the blocks that stood on it are dropped"
-            );
-            self.abandon(position)?;
-        }
-        self.follow()
-    }
-
-    /// Closes the item that takes blocks if its time has come, and drops items that are too old to be posted.
-    fn retire(&mut self, time: u64) -> Result<(), DriverError> {
-        let Some(sequencing) = &self.sequencer else { return Ok(()) };
-        let items = self.items();
-        let waiting = self.own.iter().any(|own| own.closed && own.position >= items);
-        if let Some(own) = self.own.current() {
-            let stale = self.view.read(|follower| {
-                let derivation = follower.derivation();
-                derivation.message_count() > own.context.msgCount
-                    || derivation.is_due(own.context.forcedCount, time)
-            });
-            let (open_for, item_time) = (sequencing.opened.elapsed(), sequencing.config.item_time);
-            let age = Age { open_for, item_time, waiting, stale };
-            if ending(own, &age) == Ending::Close {
-                if let Some(last) = own.blocks.last().map(|block| block.after) {
-                    self.outbox.on_close(own.position, last.number, last.hash)?;
-                }
-                self.own.close()?;
-                self.show_to_post();
-            }
-        }
-        let (Some((l1, _)), config) = (&self.l1, &self.parts.deployment.config) else {
-            return Ok(());
-        };
-        let lag = config.maxTimestampLag.saturating_mul(LAG_PERCENT) / 100;
-        let old = self.own.iter().find(|own| {
-            own.position >= items
-                && (l1.number.saturating_sub(own.context.l1Number) > ANCHOR_WINDOW
-                    || time.saturating_sub(own.context.l1Timestamp) > lag)
-        });
-        if let Some(position) = old.map(|own| own.position) {
-            tracing::warn!(
-                position,
-                "an item could not be posted in time; its transactions go into another one"
-            );
-            self.abandon(position)?;
-            self.follow()?;
-        }
-        Ok(())
-    }
-
-    /// Whether a block would not be empty.
-    fn something_waits(&self, tip: &Cursor, time: u64, next_claim: u64) -> bool {
-        self.parts.pool.has_ready()
-            || self.view.read(|follower| {
-                let derivation = follower.derivation();
-                derivation.message_count() > next_claim || derivation.is_due(tip.forced, time)
-            })
-    }
-
-    /// Keeps a built block, and publishes it.
-    fn on_built(&mut self, begun: Begun) -> Result<(), DriverError> {
-        let Begun { own: begun, built: Built { choice, next_claim }, parent, reorganised } = begun;
-        // L1 may have brought something while it was built.
-        let tip = self.own.tip(self.view.read(Follower::tip));
-        if parent != tip.parent.hash {
-            return Ok(());
-        }
-        if let Some(sequencing) = &mut self.sequencer {
-            sequencing.next_claim = next_claim;
-        }
-        let Some(Choice { made, digest, block, failed }) = choice else { return Ok(()) };
-        let header = made.header();
-        let current = self.own.current().map(|own| own.position);
-        let position = begun.as_ref().map(|own| own.position).or(current);
-        let stands = position == Some(tip.position)
-            && tip.position >= self.items()
-            && (begun.is_none() || reorganised == self.reorganised);
-        if !stands {
-            return Ok(());
-        }
-        let transactions = made.prepared.block.senders().len();
-        if let Some(own) = begun {
-            self.own.begin(own)?;
-            if let Some(sequencing) = &mut self.sequencer {
-                sequencing.opened = Instant::now();
-            }
-        }
-        self.parts.blocks.keep(digest, made)?;
-        self.own.push(block)?;
-        if let Some(sequencing) = &mut self.sequencer {
-            sequencing.last_block = Instant::now();
-            sequencing.set_aside.extend(failed);
-        }
-        metrics::sequenced(transactions);
-        tracing::info!(
-            number = header.number,
-            transactions,
-            gas = header.gas_used,
-            position,
-            "L2 block"
-        );
-        self.follow()
-    }
-}
-
-/// A new item on the newest L1 block that was read; `None` if L1 cannot say what its header is, or has another block there.
-async fn begin(
-    client: &Client,
-    job: &Job,
-    (number, hash): (u64, B256),
-    last: u64,
-) -> Result<Option<Own>, DriverError> {
-    let raw = match client.raw_header(number).await {
-        Ok(raw) => raw,
-        Err(error) if error.reaction() == Reaction::Stop => return Err(error.into()),
-        Err(error) => {
-            tracing::debug!(%error, "cannot begin an item now");
-            return Ok(None);
-        }
-    };
-    let Some((found, rlp)) = raw else { return Ok(None) };
-    if found.hash != hash || number < last {
-        return Ok(None);
-    }
-    let Ok(header) = Header::decode(&mut rlp.as_ref()) else { return Ok(None) };
-    let context = job.view.read(|follower| follower.derivation().context(&header, hash));
-    Ok(Some(Own {
-        position: job.at.position,
-        context,
-        header: rlp,
-        fee_recipient: job.fee_recipient,
-        closed: false,
-        blocks: Vec::new(),
-    }))
 }
 
 /// Waits for what is worked on; for ever, if nothing is.

@@ -12,6 +12,7 @@ mod metrics;
 mod pool;
 mod pooled;
 mod price;
+mod returns;
 mod view;
 
 pub use best::Best;

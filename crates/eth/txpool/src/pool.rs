@@ -6,12 +6,11 @@ use std::{
     time::Instant,
 };
 
-use alloy_eips::{eip2718::Encodable2718, eip7594::BlobTransactionSidecarVariant};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256};
 use ethrex_stf::{Rules, next_base_fee, next_excess_blob_gas};
 use ethrex_types::{
     AccountInfo, ChainSpec, Fork, PooledTx, SealedHeader, StateError, StateReader, Tx,
-    alloy_consensus::{Transaction, transaction::SignerRecoverable},
+    alloy_consensus::Transaction,
 };
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -30,15 +29,15 @@ use crate::{
 /// The pending transactions of one chain. Cheap to clone.
 #[derive(Clone)]
 pub struct Pool {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     spec: ChainSpec,
-    rules: Arc<dyn Rules>,
+    pub(crate) rules: Arc<dyn Rules>,
     config: PoolConfig,
-    journal: Arc<dyn Journal>,
-    inner: RwLock<Inner>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) inner: RwLock<Inner>,
     arrived: watch::Sender<u64>,
 }
 
@@ -80,16 +79,16 @@ impl Head {
     }
 }
 
-struct Inner {
-    head: Head,
-    state: Arc<dyn StateReader>,
+pub(crate) struct Inner {
+    pub(crate) head: Head,
+    pub(crate) state: Arc<dyn StateReader>,
     accounts: HashMap<Address, Account>,
     by_hash: HashMap<B256, Arc<PoolTx>>,
     by_price: BTreeSet<Price>,
     bytes: usize,
     waiting: usize,
     /// Blob transactions that left for a block, but not the journal.
-    limbo: Limbo,
+    pub(crate) limbo: Limbo,
     next_seq: u64,
     /// Counts what became ready; the newest entries stand in `arrivals`.
     arrived: u64,
@@ -212,14 +211,6 @@ impl Pool {
         Ok(())
     }
 
-    /// Writes transactions of blocks to the journal that are about to leave the chain. If the process dies before [`Self::on_head`] has
-    /// them back, the next start does.
-    pub fn save_reorged(&self, txs: &[Tx]) {
-        // Those with blobs never left the journal.
-        let returning = txs.iter().filter(|tx| !tx.is_blob() && self.may_return(tx));
-        self.write(&returning.map(|tx| (tx.hash(), tx.encoded_2718().into())).collect::<Vec<_>>());
-    }
-
     /// Blocks up to this height stay for good: the blobs of their transactions are forgotten.
     pub fn on_finalized(&self, height: u64) {
         let gone = {
@@ -339,7 +330,7 @@ impl Pool {
     }
 
     /// Checks and inserts; whatever had to leave is returned, still in the journal.
-    fn insert(
+    pub(crate) fn insert(
         &self,
         tx: PooledTx,
         announce: bool,
@@ -358,7 +349,7 @@ impl Pool {
         self.place(tx, announce)
     }
 
-    fn place(
+    pub(crate) fn place(
         &self,
         tx: PoolTx,
         announce: bool,
@@ -373,134 +364,11 @@ impl Pool {
         }
         Ok(placed)
     }
-
-    /// Returns transactions of blocks that left the chain. Blobs come from the journal; those that came with their block stay away.
-    fn restore(&self, txs: Vec<Tx>) {
-        let (mut rows, mut gone) = (Vec::new(), Vec::new());
-        for tx in txs.into_iter().filter(|tx| self.may_return(tx)) {
-            let sidecar = match tx.is_blob().then(|| self.kept_sidecar(tx.hash())) {
-                Some(None) => continue,
-                kept => kept.flatten(),
-            };
-            let Ok(sender) = tx.recover_signer() else { continue };
-            let (kept, row) = (sidecar.is_some(), (tx.hash(), tx.encoded_2718().into()));
-            let tx = PoolTx::new(tx, sender, sidecar, 0);
-            let (hash, bytes) = (tx.hash(), tx.bytes());
-            match self.place(tx, true) {
-                Ok((_, displaced)) => {
-                    // What was kept is in the journal already.
-                    rows.extend((!kept).then_some(row));
-                    gone.extend(hashes(&displaced));
-                }
-                // The new branch has it too.
-                Err(AddError::Refused(Refused::NonceTooLow { .. })) if kept => {
-                    let mut inner = self.shared.inner.write();
-                    let height = inner.head.header.number;
-                    inner.limbo.put(hash, bytes, height);
-                }
-                Err(AddError::Refused(refused)) => {
-                    tracing::debug!(%hash, %refused, "drop a transaction of a reorged block");
-                    gone.push(hash);
-                }
-                // Not the transaction's fault: it stays in the journal for the next start.
-                Err(fault) => tracing::warn!(%hash, error = %fault, "return a transaction"),
-            }
-        }
-        self.write(&rows);
-        {
-            let inner = self.shared.inner.read();
-            gone.retain(|hash| !inner.keeps(*hash));
-        }
-        self.forget(&gone);
-    }
-
-    /// Whether the pool takes back transactions like this one.
-    fn may_return(&self, tx: &Tx) -> bool {
-        tx.as_privileged().is_none() && self.shared.rules.admit(tx).is_ok()
-    }
-
-    /// Writes rows to the journal. If that fails, they are lost with the process.
-    fn write(&self, rows: &[(B256, Bytes)]) {
-        if !rows.is_empty()
-            && let Err(fault) = self.shared.journal.put(rows)
-        {
-            tracing::warn!(count = rows.len(), error = %fault, "keep transactions of reorged blocks");
-        }
-    }
-
-    /// The blobs of a transaction that a block had taken.
-    fn kept_sidecar(&self, hash: B256) -> Option<Arc<BlobTransactionSidecarVariant>> {
-        if !self.shared.inner.read().limbo.contains(hash) {
-            return None;
-        }
-        let row = self.shared.journal.get(hash).unwrap_or_else(|fault| {
-            tracing::warn!(%hash, error = %fault, "read the blobs of a reorged block");
-            None
-        });
-        // Written by this pool, after all checks.
-        match PoolTx::decode(&row?).ok()? {
-            PooledTx::Eip4844(tx) => Some(Arc::new(tx.strip_signature().sidecar)),
-            _ => None,
-        }
-    }
-
-    /// Fills the pool from the journal. In the order of nonces, so that limits on gaps do not strike.
-    fn reload(&self) -> Result<(), JournalError> {
-        let rows = self.shared.journal.load()?;
-        let mut stale = Vec::new();
-        let mut txs = Vec::with_capacity(rows.len());
-        for (hash, raw) in rows {
-            match PoolTx::decode(&raw) {
-                Ok(tx) => txs.push((hash, tx)),
-                Err(_) => stale.push(hash),
-            }
-        }
-        txs.sort_by_key(|(_, tx)| ethrex_types::alloy_consensus::Transaction::nonce(tx));
-        let (mined, txs): (Vec<_>, Vec<_>) = txs.into_iter().partition(|(_, tx)| self.is_mined(tx));
-        for (hash, tx) in mined {
-            let mut inner = self.shared.inner.write();
-            let height = inner.head.header.number;
-            inner.limbo.put(hash, tx.encode_2718_len(), height);
-        }
-        let total = txs.len();
-        for (hash, tx) in txs {
-            match self.insert(tx, true) {
-                Ok((_, displaced)) => stale.extend(displaced.iter().map(|tx| tx.hash())),
-                Err(AddError::Refused(_)) => stale.push(hash),
-                // Not the transaction's fault: it stays in the journal for the next start.
-                Err(fault) => tracing::warn!(%hash, error = %fault, "restore a transaction"),
-            }
-        }
-        if total > 0 {
-            tracing::info!(restored = total - stale.len().min(total), "transaction pool restored");
-        }
-        if stale.is_empty() { Ok(()) } else { self.shared.journal.delete(&stale) }
-    }
-
-    /// Whether a transaction has blobs and its nonce is used: then it was kept because a block took it, and its proofs are not
-    /// checked once more.
-    fn is_mined(&self, tx: &PooledTx) -> bool {
-        let used = |sender| {
-            let account = self.shared.inner.read().state.account(sender).ok()??;
-            Some(tx.nonce() < account.nonce)
-        };
-        tx.is_eip4844() && tx.recover_signer().ok().and_then(used).unwrap_or_default()
-    }
-
-    /// Takes transactions out of the journal. If that fails they come back after a restart and are refused then.
-    fn forget(&self, hashes: &[B256]) {
-        if hashes.is_empty() {
-            return;
-        }
-        if let Err(fault) = self.shared.journal.delete(hashes) {
-            tracing::warn!(count = hashes.len(), error = %fault, "forget transactions");
-        }
-    }
 }
 
 impl Inner {
     /// Whether the journal is to hold this transaction.
-    fn keeps(&self, hash: B256) -> bool {
+    pub(crate) fn keeps(&self, hash: B256) -> bool {
         self.by_hash.contains_key(&hash) || self.limbo.contains(hash)
     }
 
@@ -709,7 +577,7 @@ impl Inner {
     }
 }
 
-fn hashes(txs: &[Arc<PoolTx>]) -> Vec<B256> {
+pub(crate) fn hashes(txs: &[Arc<PoolTx>]) -> Vec<B256> {
     txs.iter().map(|tx| tx.hash()).collect()
 }
 

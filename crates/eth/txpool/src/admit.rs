@@ -141,11 +141,12 @@ pub(crate) fn check_sender(
     account: &Account,
     state: &dyn StateReader,
 ) -> Result<(), AddError> {
+    let mut delegated = false;
     if info.code_hash != KECCAK_EMPTY {
         // The account names this code: its absence is a hole in the state and never "no code".
         let missing = StateError::Missing(Missing::Code(info.code_hash));
         let code = state.code(info.code_hash)?.ok_or(missing)?;
-        let delegated = code.len() == 23 && code.starts_with(&EIP7702_DELEGATION_DESIGNATOR);
+        delegated = code.len() == 23 && code.starts_with(&EIP7702_DELEGATION_DESIGNATOR);
         if !delegated && !code.is_empty() {
             return Err(Refused::SenderHasCode { address: tx.sender(), len: code.len() }.into());
         }
@@ -153,6 +154,9 @@ pub(crate) fn check_sender(
     let (nonce, next) = (tx.nonce(), account.nonce());
     if nonce < next {
         return Err(Refused::NonceTooLow { next, nonce }.into());
+    }
+    if delegated {
+        check_delegated(tx, account)?;
     }
     let (gap, known) = (account.next_nonce(), account.get(nonce));
     if tx.sidecar().is_some() && nonce > gap && known.is_none() {
@@ -167,6 +171,19 @@ pub(crate) fn check_sender(
     let queued = account.spent().saturating_sub(replaced);
     if nonce <= gap && queued.saturating_add(cost) > balance {
         return Err(Refused::FundsAfterQueue { balance, queued, cost }.into());
+    }
+    Ok(())
+}
+
+/// Whoever calls a delegated account may move its funds, and with one transaction make all of its own worthless: so it may have one in
+/// the pool (EIP-7702), which another one may replace.
+fn check_delegated(tx: &PoolTx, account: &Account) -> Result<(), Refused> {
+    if tx.nonce() > account.next_nonce() {
+        return Err(Refused::DelegatedNonceGap);
+    }
+    let others = account.ready_len() + account.waiting_len();
+    if others > usize::from(account.get(tx.nonce()).is_some()) {
+        return Err(Refused::DelegatedLimit);
     }
     Ok(())
 }

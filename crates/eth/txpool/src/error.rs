@@ -144,6 +144,12 @@ pub enum Refused {
     /// The sidecar does not belong to the transaction, or its proofs do not hold.
     #[error("invalid blob sidecar: {0}")]
     Sidecar(SidecarError),
+    /// The sender is delegated, and has a transaction in the pool (EIP-7702).
+    #[error("in-flight transaction limit reached for delegated accounts")]
+    DelegatedLimit,
+    /// The sender is delegated, and the nonce is not its next (EIP-7702).
+    #[error("gapped-nonce tx from delegated accounts")]
+    DelegatedNonceGap,
     /// The nonce was used.
     #[error("nonce too low: next nonce {next}, tx nonce {nonce}")]
     NonceTooLow {

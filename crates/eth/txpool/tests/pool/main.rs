@@ -156,6 +156,29 @@ fn a_contract_cannot_send_but_a_delegated_account_can() {
 }
 
 #[test]
+fn a_delegated_account_has_one_transaction_in_the_pool() {
+    let world = World::new();
+    let wallet = world.wallet(1);
+    let mut code = vec![0xef, 0x01, 0x00];
+    code.extend([7; 20]);
+    world.state.code(wallet.address(), &code);
+    refused(world.pool.add(wallet.transfer(1)), "gapped-nonce tx from delegated accounts");
+    world.pool.add(wallet.transfer(0)).unwrap();
+    let limit = "in-flight transaction limit reached for delegated accounts";
+    refused(world.pool.add(wallet.transfer(1)), limit);
+    // It may be replaced, and be followed once it is mined.
+    let dearer = wallet.sign(
+        |tx| (tx.max_fee_per_gas, tx.max_priority_fee_per_gas) = (4_000_000_000, 2_000_000_000),
+        0,
+    );
+    world.pool.add(dearer).unwrap();
+    refused(world.pool.add(wallet.transfer(1)), limit);
+    world.state.nonce(wallet.address(), 1);
+    world.advance();
+    world.pool.add(wallet.transfer(1)).unwrap();
+}
+
+#[test]
 fn a_mined_transaction_leaves_the_pool_and_the_journal() {
     let world = World::new();
     let wallet = world.wallet(1);

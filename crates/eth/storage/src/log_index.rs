@@ -66,14 +66,16 @@ impl Storage {
 }
 
 impl LogReader {
-    /// Visits the blocks of a range that may have logs that match, in order, until `visit` answers false.
+    /// Visits the blocks of a range that may have logs that match, in order, until `visit` answers false. `go_on` is asked now and then
+    /// whether anybody still waits: a search that finds nothing visits nothing.
     ///
     /// # Errors
-    /// If the database fails, or what `visit` says.
+    /// If the database fails, or what `visit` and `go_on` say.
     pub fn visit<E: From<StorageError>>(
         &self,
         query: &LogQuery,
         range: RangeInclusive<u64>,
+        go_on: impl Fn() -> Result<(), E>,
         mut visit: impl FnMut(LogCandidate) -> Result<bool, E>,
     ) -> Result<(), E> {
         let snapshot = &*self.snapshot;
@@ -81,6 +83,7 @@ impl LogReader {
         let parts = query.parts();
         let (mut first, last) = range.into_inner();
         while first <= last {
+            go_on()?;
             let end = last.min(first.saturating_add(WINDOW - 1));
             // Blocks that are not indexed yet may have anything.
             let unindexed =
@@ -88,7 +91,7 @@ impl LogReader {
             let found = if end < indexed {
                 BTreeMap::new()
             } else {
-                find(snapshot, &parts, first.max(indexed)..=end)?
+                find(snapshot, &parts, first.max(indexed)..=end, &go_on)?
             };
             let all = unindexed.map(|number| (number, None));
             for (number, positions) in all.chain(found.into_iter().map(|(n, at)| (n, Some(at)))) {
@@ -155,14 +158,16 @@ fn row_key(prefix: &Prefix, number: u64) -> [u8; 17] {
 }
 
 /// Where logs have one prefix of each part. The rarest part decides where to look for the others.
-fn find(
+fn find<E: From<StorageError>>(
     snapshot: &dyn Snapshot,
     parts: &[Vec<Prefix>],
     range: RangeInclusive<u64>,
-) -> Result<Found, StorageError> {
-    let rarest = rarest(snapshot, parts, &range)?;
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<Found, E> {
+    let rarest = rarest(snapshot, parts, &range, go_on)?;
     let mut found = Found::new();
     for prefix in &parts[rarest] {
+        go_on()?;
         scan(snapshot, prefix, &range, &mut |number, row| {
             found.entry(number).or_default().extend(row);
             true
@@ -173,17 +178,18 @@ fn find(
         positions.dedup();
     }
     for part in parts.iter().enumerate().filter(|(at, _)| *at != rarest).map(|(_, part)| part) {
-        narrow(snapshot, part, &range, &mut found)?;
+        narrow(snapshot, part, &range, &mut found, go_on)?;
     }
     Ok(found)
 }
 
 /// The part with the fewest rows, or one that has hardly more.
-fn rarest(
+fn rarest<E: From<StorageError>>(
     snapshot: &dyn Snapshot,
     parts: &[Vec<Prefix>],
     range: &RangeInclusive<u64>,
-) -> Result<usize, StorageError> {
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<usize, E> {
     if parts.len() == 1 {
         return Ok(0);
     }
@@ -192,6 +198,7 @@ fn rarest(
         for (at, part) in parts.iter().enumerate() {
             let mut rows = 0;
             for prefix in part {
+                go_on()?;
                 scan(snapshot, prefix, range, &mut |_, _| {
                     rows += 1;
                     rows < budget
@@ -209,12 +216,13 @@ fn rarest(
 }
 
 /// Keeps what also has a prefix of this part.
-fn narrow(
+fn narrow<E: From<StorageError>>(
     snapshot: &dyn Snapshot,
     part: &[Prefix],
     range: &RangeInclusive<u64>,
     found: &mut Found,
-) -> Result<(), StorageError> {
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<(), E> {
     let mut other = Found::new();
     if part.len().saturating_mul(found.len()) <= MAX_PROBES {
         for number in found.keys() {
@@ -227,6 +235,7 @@ fn narrow(
         }
     } else {
         for prefix in part {
+            go_on()?;
             scan(snapshot, prefix, range, &mut |number, row| {
                 if found.contains_key(&number) {
                     other.entry(number).or_default().extend(row);

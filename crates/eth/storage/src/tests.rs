@@ -414,7 +414,7 @@ fn found(storage: &Storage, query: &LogQuery, range: RangeInclusive<u64>) -> Vec
         found.push(candidate);
         Ok(true)
     };
-    storage.log_reader().unwrap().visit(query, range, visit).unwrap();
+    storage.log_reader().unwrap().visit(query, range, || Ok(()), visit).unwrap();
     found
 }
 

@@ -93,12 +93,17 @@ impl Context {
         }
         let deadline = self.deadline();
         let reader = self.chain().storage().log_reader()?;
-        reader.visit(&query(filter), from..=to, |candidate| {
-            deadline.check()?;
-            self.append_logs(candidate.block.hash, filter, found)?;
-            self.check_size(found, from, candidate.block.number)?;
-            Ok(true)
-        })
+        reader.visit(
+            &query(filter),
+            from..=to,
+            || deadline.check(),
+            |candidate| {
+                deadline.check()?;
+                self.append_logs(candidate.block.hash, filter, found)?;
+                self.check_size(found, from, candidate.block.number)?;
+                Ok(true)
+            },
+        )
     }
 
     /// Whether what the blocks `from..=number` hold is still within the limits.

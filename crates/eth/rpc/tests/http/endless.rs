@@ -65,6 +65,15 @@ async fn a_call_that_never_reads_ends_in_time() {
 }
 
 #[tokio::test]
+async fn a_search_that_finds_nothing_ends_in_time() {
+    let world =
+        World::with_api(|config| ApiConfig { evm_timeout: Some(Duration::ZERO), ..config }).await;
+    world.mine();
+    let filter = json!([{"fromBlock": "earliest", "address": ENDLESS}]);
+    check(&world, "search", "eth_getLogs", filter).await;
+}
+
+#[tokio::test]
 async fn a_trace_that_never_reads_ends_in_time() {
     let world = World::with_api(|config| ApiConfig {
         call_gas_cap: u64::MAX,

@@ -67,6 +67,11 @@ impl FrameState for State<StateDb<'_>> {
     }
 }
 
+/// The steps that as much gas counts like. What costs as much as many small steps takes as long: hashes and copies of much memory.
+pub(crate) fn steps_of(gas: u64) -> u32 {
+    u32::try_from(gas / GAS_PER_STEP).unwrap_or(u32::MAX)
+}
+
 /// Counts steps that have run. If nobody waits any more the frame ends at once, and so do those above it; then the answer is false.
 pub(crate) fn count_steps<DB: FrameState>(
     interpreter: &mut Interpreter,
@@ -107,10 +112,9 @@ impl<DB: FrameState, I> Frames<DB, I> {
             if let Err(end) = run() {
                 break end;
             }
-            // What costs as much as many small steps takes as long: hashes and copies of much memory.
             let spent = gas.saturating_sub(interpreter.gas.remaining());
-            let dear = u32::try_from(spent / GAS_PER_STEP).unwrap_or(u32::MAX);
-            if !count_steps(interpreter, context, STEPS_AT_ONCE.saturating_add(dear)) {
+            let steps = STEPS_AT_ONCE.saturating_add(steps_of(spent));
+            if !count_steps(interpreter, context, steps) {
                 break InstructionResult::FatalExternalError;
             }
         };

@@ -257,6 +257,8 @@ struct Transfers {
     logs: Vec<Log>,
     /// How many there were when each of the open frames began.
     frames: Vec<usize>,
+    /// Gas that the frame had left at the last step.
+    gas_left: u64,
 }
 
 impl Transfers {
@@ -283,7 +285,9 @@ impl Transfers {
 
 impl<DB: FrameState> Inspector<EvmContext<DB>> for Transfers {
     fn step(&mut self, interpreter: &mut Interpreter, context: &mut EvmContext<DB>) {
-        frames::count_steps(interpreter, context, 1);
+        let left = interpreter.gas.remaining();
+        let spent = std::mem::replace(&mut self.gas_left, left).saturating_sub(left);
+        frames::count_steps(interpreter, context, frames::steps_of(spent).saturating_add(1));
     }
 
     fn log(&mut self, _: &mut EvmContext<DB>, log: Log) {

@@ -14,13 +14,15 @@ const ALLOWED: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Programs, by what keeps them busy.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     // JUMPDEST, PUSH0, JUMP.
     ("jumps", "0x5b5f56"),
     // Twice: five times PUSH0, ADDRESS, GAS, CALL, POP. Each call makes two of its own, a thousand deep.
     ("calls", "0x5f5f5f5f5f305af1505f5f5f5f5f305af150"),
     // JUMPDEST, PUSH3 1000000, PUSH0, KECCAK256, POP, PUSH0, JUMP.
     ("hashes", "0x5b620f42405f20505f56"),
+    // The same with 64 MB: few steps, and each takes a tenth of a second.
+    ("long hashes", "0x5b63040000005f20505f56"),
     // JUMPDEST, a call of SHA-256 with a million bytes, POP, PUSH0, JUMP.
     ("precompiles", "0x5b5f5f620f42405f5f60025af1505f56"),
 ];

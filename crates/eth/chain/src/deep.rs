@@ -50,6 +50,11 @@ pub(crate) fn apply(
         return too_deep;
     }
     let Some(mut past) = storage.state_below(branch.fork.number)? else { return too_deep };
+    // Both are forgotten on the way back; what the consensus client does not say now stays if it still can.
+    let stays = |old: &BlockRef| old.number <= branch.fork.number || branch.contains(old.hash);
+    let kept = |old: Option<BlockRef>| old.filter(stays).map(|block| block.hash);
+    let safe = wanted.safe.or(kept(storage.safe()));
+    let finalized = wanted.finalized.or(kept(storage.finalized()));
     let left = judge.chain.transactions_above(branch.fork.number)?;
     let executed = match execute(&judge.chain, &mut past, branch)? {
         Ok(executed) => executed,
@@ -60,10 +65,6 @@ pub(crate) fn apply(
         }
     };
     judge.pool.save_reorged(&left);
-    // Both are forgotten on the way back; what the consensus client does not say now stays if it can.
-    let kept = |old: Option<BlockRef>| old.map(|block| block.hash);
-    let safe = wanted.safe.or(kept(storage.safe()));
-    let finalized = wanted.finalized.or(kept(storage.finalized()));
     if !judge.chain.rewind(&past, executed)? {
         // The base has moved, which it does at most once while nothing else does.
         return Ok(ForkChoiceStatus::Syncing);

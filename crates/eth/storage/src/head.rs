@@ -1,6 +1,6 @@
 //! Which chain is canonical: moving the head, and dropping blocks.
 
-use std::time::Instant;
+use std::{ops::Range, time::Instant};
 
 use alloy_primitives::B256;
 
@@ -56,7 +56,7 @@ impl Storage {
     }
 
     /// Moves the head as [`Self::set_canonical`] does, and with it the newest safe and the newest final block where they are given:
-    /// all of it or nothing, in one commit.
+    /// all of it or nothing, in one commit. Where they are not given they stay, unless they are not among the head's ancestors any more.
     ///
     /// # Errors
     /// As [`Self::set_canonical`], and [`StorageError::UnknownBlock`] if a block that is given is not stored.
@@ -76,11 +76,14 @@ impl Storage {
             (Pointers::of(&tree), new, tree.branch(head).ok_or(unknown)?)
         };
         let snapshot = core.disk.snapshot()?;
-        let stored = |hash: Option<B256>, old| match hash {
+        let (added, fork) = way(&*snapshot, &branch, new)?;
+        // What was safe or final on the branch that is left says nothing about the new one.
+        let stays = |block: &BlockRef| block.number <= fork || added.contains(block);
+        let stored = |hash: Option<B256>, old: Option<BlockRef>| match hash {
             Some(hash) => {
                 locate(&*snapshot, hash)?.map(Some).ok_or(StorageError::UnknownBlock(hash))
             }
-            None => Ok(old),
+            None => Ok(old.filter(stays)),
         };
         let new = Pointers {
             head: new,
@@ -91,7 +94,8 @@ impl Storage {
             return Ok(());
         }
         let mut batch = Batch::default();
-        let left = switch(&mut batch, &*snapshot, &branch, old.head, new.head)?;
+        switch(&mut batch, &*snapshot, fork..old.head.number, added)?;
+        let left = old.head.number.saturating_sub(fork) as usize;
         new.put(&mut batch);
         core.disk.commit(batch)?;
 
@@ -226,8 +230,9 @@ impl Pointers {
     fn put(&self, batch: &mut Batch) {
         batch.put(Table::Meta, meta::HEAD, encode(&self.head));
         for (key, block) in [(meta::SAFE, self.safe), (meta::FINALIZED, self.finalized)] {
-            if let Some(block) = block {
-                batch.put(Table::Meta, key, encode(&block));
+            match block {
+                Some(block) => batch.put(Table::Meta, key, encode(&block)),
+                None => batch.delete(Table::Meta, key),
             }
         }
     }
@@ -239,15 +244,13 @@ impl Pointers {
     }
 }
 
-/// Makes the blocks from `new` down to the canonical chain canonical, and what was above that point no longer. `branch` are `new` and its
-/// ancestors, newest first. Returns how many blocks left the chain.
-fn switch(
-    batch: &mut Batch,
+/// The way from the canonical chain to `new`: blocks that are not canonical, newest first, and the height of the canonical one below
+/// them. `branch` are `new` and its ancestors, newest first.
+fn way(
     snapshot: &dyn Snapshot,
     branch: &[BlockRef],
-    old: BlockRef,
     new: BlockRef,
-) -> Result<usize, StorageError> {
+) -> Result<(Vec<BlockRef>, u64), StorageError> {
     let mut added = vec![];
     for &block in branch {
         if canonical_hash(snapshot, block.number)? == Some(block.hash) {
@@ -256,7 +259,17 @@ fn switch(
         added.push(block);
     }
     let fork = added.last().map_or(new.number, |lowest| lowest.number - 1);
-    for number in fork + 1..=old.number {
+    Ok((added, fork))
+}
+
+/// Makes blocks canonical, and what was so at the heights above the first and up to the second no longer.
+fn switch(
+    batch: &mut Batch,
+    snapshot: &dyn Snapshot,
+    left: Range<u64>,
+    added: Vec<BlockRef>,
+) -> Result<(), StorageError> {
+    for number in left.start + 1..=left.end {
         uncanonize(batch, snapshot, number)?;
     }
     for block in added {
@@ -264,7 +277,7 @@ fn switch(
         let receipts = receipts(snapshot, block)?;
         canonize(batch, block, txs.into_iter().map(|tx| tx.hash), &receipts);
     }
-    Ok(old.number.saturating_sub(fork) as usize)
+    Ok(())
 }
 
 /// Deletes the canonical entry of a height, the lookups of its transactions and the index of its logs.

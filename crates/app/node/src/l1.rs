@@ -131,11 +131,12 @@ fn engine(open: &OpenChain, config: &L1Config, tasks: &mut Tasks) -> Result<Engi
         .wrap_err("start the thread that imports blocks")?;
     let payloads = Payloads::spawn(chain.clone(), pool.clone(), builder.max_blobs)
         .wrap_err("start the thread that builds payloads")?;
-    let watched = importer.clone();
-    tasks.spawn("importer", move |stop| async move {
+    let (importing, building) = (importer.clone(), payloads.clone());
+    tasks.spawn("importer and payload builder", move |stop| async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = watched.ended() => {}
+            () = importing.ended() => {}
+            () = building.ended() => {}
         }
         Ok::<_, Infallible>(())
     });

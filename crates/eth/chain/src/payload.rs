@@ -17,6 +17,7 @@ use ethrex_types::{
     alloy_consensus::{Transaction, TxReceipt},
 };
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
 
 use crate::{BuildError, Chain, Filled, Prepared, Room, fill};
 
@@ -73,6 +74,7 @@ pub struct Payloads {
 struct Inner {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    running: watch::Receiver<()>,
 }
 
 #[derive(Debug)]
@@ -121,10 +123,19 @@ impl Payloads {
             changed: Condvar::new(),
         });
         let builder = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("payload-builder".into())
-            .spawn(move || builder.run())?;
-        Ok(Self { inner: Arc::new(Inner { shared, thread: Some(thread) }) })
+        let (alive, running) = watch::channel(());
+        let thread =
+            std::thread::Builder::new().name("payload-builder".into()).spawn(move || {
+                let _alive = alive;
+                builder.run();
+            })?;
+        Ok(Self { inner: Arc::new(Inner { shared, thread: Some(thread), running }) })
+    }
+
+    /// Resolves when the thread has ended, which it does by itself only if it panics. Every payload would be empty from then on.
+    pub async fn ended(&self) {
+        let mut running = self.inner.running.clone();
+        while running.changed().await.is_ok() {}
     }
 
     /// Begins a payload on `parent`, or continues one that was begun with the same attributes. An empty block is there when this

@@ -85,6 +85,10 @@ pub(crate) fn apply(
         Connection::NoState | Connection::Ready if is_below_finalized(chain, wanted.head)? => {
             return Ok(ForkChoiceStatus::Skipped);
         }
+        Connection::NoState | Connection::Ready if is_before_the_merge(chain, wanted.head)? => {
+            let why = &"the block is under proof of work, and more work is to come";
+            return Ok(ForkChoiceStatus::Invalid(Rejection::new(Some(B256::ZERO), why)));
+        }
         Connection::NoState => return deep::apply(judge, wanted),
         Connection::Ready => {}
     }
@@ -107,6 +111,12 @@ fn is_below_finalized(chain: &Chain, hash: B256) -> Result<bool, StorageError> {
         return Ok(false);
     };
     Ok(number < finalized.number && storage.canonical_hash(number)? == Some(hash))
+}
+
+/// Whether a block is one that others under proof of work follow. A consensus client takes over at the last of them (EIP-3675).
+fn is_before_the_merge(chain: &Chain, hash: B256) -> Result<bool, StorageError> {
+    let Some(header) = chain.storage().header(hash)? else { return Ok(false) };
+    Ok(!header.difficulty.is_zero() && !chain.is_built_on(&header)?)
 }
 
 /// Whether a block is `head` or stands below it.

@@ -6,9 +6,10 @@ use std::{path::Path, sync::Arc};
 
 use alloy_primitives::{Address, B64, B256, Bytes, U256};
 use alloy_rlp::Decodable;
-use ethrex_chain::{BuildError, Chain, Verdict};
+use ethrex_chain::{BuildError, Chain, ForkChoice, ForkChoiceStatus, Importer, Verdict};
 use ethrex_stf::{BlockAttributes, Ethereum, InvalidBlock};
 use ethrex_storage::Storage;
+use ethrex_txpool::{Pool, PoolConfig};
 use ethrex_types::{Block, ChainSpec, Fork, Genesis, SealedBlock};
 
 /// Its last block under proof of work.
@@ -148,4 +149,33 @@ fn proof_of_work_ends_where_the_terminal_difficulty_is_reached() {
     assert!(matches!(why, InvalidBlock::TerminalDifficulty { .. }), "{why}");
     let why = refused(&early, at(LAST_WORKED), |_| {});
     assert!(matches!(why, InvalidBlock::TerminalDifficulty { .. }), "{why}");
+}
+
+#[test]
+fn a_consensus_client_takes_over_at_the_last_block_under_proof_of_work() {
+    let (chain, blocks) = (chain(), blocks());
+    for block in &blocks[..usize::try_from(LAST_WORKED).unwrap() + 1] {
+        assert!(matches!(chain.import(block.clone()).unwrap(), Verdict::Valid));
+    }
+    let (storage, head) = (chain.storage(), chain.head());
+    let state = Arc::new(storage.state_at(head.hash()).unwrap().unwrap());
+    let (spec, rules, config) =
+        (chain.spec().clone(), Arc::clone(chain.rules()), PoolConfig::standard());
+    let pool = Pool::open(spec, rules, config, Arc::new(storage.clone()), head, state).unwrap();
+    let importer = Importer::spawn(chain.clone(), pool).unwrap();
+    let choose = |number: u64| {
+        let head = blocks[usize::try_from(number).unwrap() - 1].hash();
+        importer.set_fork_choice(ForkChoice { head, safe: None, finalized: None }).unwrap()
+    };
+    for early in [1, LAST_WORKED - 1] {
+        match choose(early) {
+            ForkChoiceStatus::Invalid(why) => assert_eq!(why.latest_valid, Some(B256::ZERO)),
+            status => panic!("{early}: {status:?}"),
+        }
+        assert_eq!(chain.head().number, 0, "the head has not moved");
+    }
+    for good in [LAST_WORKED, LAST_WORKED + 1] {
+        assert!(matches!(choose(good), ForkChoiceStatus::Applied(_)), "{good}");
+        assert_eq!(chain.head().number, good);
+    }
 }

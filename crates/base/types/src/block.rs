@@ -112,15 +112,16 @@ pub struct InvalidSignature {
     pub index: usize,
 }
 
+/// The senders of transactions, in order.
+fn senders(transactions: &[Tx]) -> Result<Vec<Address>, InvalidSignature> {
+    let recovered = recover_signers(transactions).into_iter().enumerate();
+    recovered.map(|(index, sender)| sender.map_err(|_| InvalidSignature { index })).collect()
+}
+
 impl RecoveredBlock {
     /// Recovers every sender, refusing signatures with a high S (EIP-2). What is wrong is the first that is.
     pub fn recover(block: SealedBlock) -> Result<Self, InvalidSignature> {
-        let recovered = recover_signers(&block.body().transactions);
-        let senders = recovered
-            .into_iter()
-            .enumerate()
-            .map(|(index, sender)| sender.map_err(|_| InvalidSignature { index }))
-            .collect::<Result<_, _>>()?;
+        let senders = senders(&block.body().transactions)?;
         Ok(Self { block, senders })
     }
 
@@ -130,8 +131,18 @@ impl RecoveredBlock {
     /// # Errors
     /// The first signature that is wrong.
     pub fn recover_at(fork: Fork, block: SealedBlock) -> Result<Self, InvalidSignature> {
+        let senders = Self::senders_at(fork, &block)?;
+        Ok(Self { block, senders })
+    }
+
+    /// The senders that [`Self::recover_at`] pairs a block with.
+    ///
+    /// # Errors
+    /// The first signature that is wrong.
+    pub fn senders_at(fork: Fork, block: &SealedBlock) -> Result<Vec<Address>, InvalidSignature> {
+        let transactions = &block.body().transactions;
         if fork >= Fork::SpuriousDragon {
-            return Self::recover(block);
+            return senders(transactions);
         }
         let sender = |(index, tx): (usize, &Tx)| {
             let recovered = match tx {
@@ -141,9 +152,7 @@ impl RecoveredBlock {
             };
             recovered.map_err(|_| InvalidSignature { index })
         };
-        let transactions = block.body().transactions.iter();
-        let senders = transactions.enumerate().map(sender).collect::<Result<_, _>>()?;
-        Ok(Self { block, senders })
+        transactions.iter().enumerate().map(sender).collect()
     }
 
     /// Pairs a block with senders that the caller has already recovered.

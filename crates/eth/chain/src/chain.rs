@@ -6,11 +6,11 @@ use alloy_primitives::B256;
 use ethrex_stf::Rules;
 use ethrex_storage::{NewBlock, Past, Storage, StorageError};
 use ethrex_txpool::Pool;
-use ethrex_types::{ChainSpec, SealedHeader, StateError, Tx};
+use ethrex_types::{ChainSpec, SealedBlock, SealedHeader, StateError, Tx};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{Prepared, Stored, metrics, work::Totals};
+use crate::{Prepared, Stored, bad_blocks::BadBlocks, metrics, work::Totals};
 
 /// The published head.
 pub type Head = SealedHeader;
@@ -31,6 +31,8 @@ struct Inner {
     witnesses: Witnesses,
     /// Before the merge, the difficulty of the chain up to the last blocks.
     totals: Mutex<Totals>,
+    /// What was found invalid last.
+    bad_blocks: Mutex<BadBlocks>,
     /// Serialises writers: blocks are stored and the head moves one at a time.
     writer: Mutex<()>,
 }
@@ -124,8 +126,8 @@ impl Chain {
         let head = storage.header(at.hash)?.ok_or(ChainError::UnknownBlock(at.hash))?;
         metrics::head(head.number);
         let (head, _) = watch::channel(head);
-        let (totals, writer) = (Mutex::default(), Mutex::new(()));
-        let inner = Inner { spec, rules, storage, head, witnesses, totals, writer };
+        let (totals, bad_blocks, writer) = (Mutex::default(), Mutex::default(), Mutex::new(()));
+        let inner = Inner { spec, rules, storage, head, witnesses, totals, bad_blocks, writer };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -149,6 +151,16 @@ impl Chain {
 
     pub(crate) fn totals(&self) -> &Mutex<Totals> {
         &self.inner.totals
+    }
+
+    /// The last few blocks that were judged and found invalid, the newest first. None of them is part of the chain.
+    #[must_use]
+    pub fn bad_blocks(&self) -> Vec<Arc<SealedBlock>> {
+        self.inner.bad_blocks.lock().list()
+    }
+
+    pub(crate) fn keep_bad(&self, bad: SealedBlock) {
+        self.inner.bad_blocks.lock().put(bad);
     }
 
     pub(crate) fn witnesses(&self) -> Witnesses {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use alloy_primitives::Address;
 use ethrex_stf::{InvalidBlock, RunError, check_body, check_header, execute};
 use ethrex_storage::{StateView, StorageError};
 use ethrex_types::{RecoveredBlock, SealedBlock, SealedHeader, StateError};
@@ -82,40 +83,31 @@ impl Chain {
         Ok(self.check_on(block, &parent, &state)?.map_err(Verdict::Invalid))
     }
 
-    /// The same on the state after its parent, wherever that is from.
+    /// The same on the state after its parent, wherever that is from. What is invalid is kept for a while.
     pub(crate) fn check_on(
         &self,
         block: SealedBlock,
         parent: &SealedHeader,
         state: &StateView,
     ) -> Result<Result<Prepared, InvalidBlock>, ImportError> {
-        if let Err(why) = check_header(self.spec(), block.header(), parent) {
-            return Ok(Err(why));
-        }
-        if let Err(why) = check_body(self.spec(), block.block()) {
-            return Ok(Err(why));
-        }
-        let work = self.check_work(block.block(), parent).map_err(ImportError::Storage)?;
-        if let Err(why) = work {
-            return Ok(Err(why));
-        }
-        let fork = self.spec().fork_at(block.number(), block.header().timestamp);
-        let block = match RecoveredBlock::recover_at(fork, block) {
-            Ok(block) => block,
-            Err(bad) => return Ok(Err(InvalidBlock::Signature(bad.index))),
+        let senders = match self.check_parts(&block, parent)? {
+            Ok(senders) => senders,
+            Err(why) => return Ok(Err(self.bad(block, why))),
         };
+        let block = RecoveredBlock::new_unchecked(block, senders);
         let before = self.before(state, parent);
         let executed =
             before.execute(|state| execute(self.spec(), self.rules().as_ref(), &block, state));
         let executed = match executed {
             Ok(executed) => executed,
-            Err(RunError::Invalid(why)) => return Ok(Err(why)),
+            Err(RunError::Invalid(why)) => return Ok(Err(self.bad(block.into_parts().0, why))),
             Err(RunError::Fault(fault)) => return Err(ImportError::State(fault)),
         };
         let (witness, update) = self.commit(before, parent, &executed.accesses, &executed.diff)?;
         let got = block.sealed().header().state_root;
         if got != update.root {
-            return Ok(Err(InvalidBlock::Root { what: "state root", got, want: update.root }));
+            let why = InvalidBlock::Root { what: "state root", got, want: update.root };
+            return Ok(Err(self.bad(block.into_parts().0, why)));
         }
         Ok(Ok(Prepared {
             block,
@@ -129,5 +121,32 @@ impl Chain {
                 .map(|list| alloy_rlp::encode(list).into()),
             witness,
         }))
+    }
+
+    /// What of a block needs no state; gives the senders of its transactions.
+    fn check_parts(
+        &self,
+        block: &SealedBlock,
+        parent: &SealedHeader,
+    ) -> Result<Result<Vec<Address>, InvalidBlock>, ImportError> {
+        if let Err(why) = check_header(self.spec(), block.header(), parent) {
+            return Ok(Err(why));
+        }
+        if let Err(why) = check_body(self.spec(), block.block()) {
+            return Ok(Err(why));
+        }
+        let work = self.check_work(block.block(), parent).map_err(ImportError::Storage)?;
+        if let Err(why) = work {
+            return Ok(Err(why));
+        }
+        let fork = self.spec().fork_at(block.number(), block.header().timestamp);
+        let senders = RecoveredBlock::senders_at(fork, block);
+        Ok(senders.map_err(|bad| InvalidBlock::Signature(bad.index)))
+    }
+
+    /// Keeps an invalid block, and hands on why it is one.
+    fn bad(&self, block: SealedBlock, why: InvalidBlock) -> InvalidBlock {
+        self.keep_bad(block);
+        why
     }
 }

@@ -228,6 +228,7 @@ impl Judge {
             && let Err(why) = check_header(self.chain.spec(), block.header(), &parent)
         {
             let latest_valid = self.as_latest_valid(parent.hash())?;
+            self.chain.keep_bad(block);
             return Ok(self.reject(hash, Rejection::new(latest_valid, &why)));
         }
         self.tracker.wait(block);

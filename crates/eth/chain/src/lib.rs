@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod append;
+mod bad_blocks;
 mod build;
 mod chain;
 mod deep;

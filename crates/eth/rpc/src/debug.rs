@@ -1,16 +1,16 @@
 //! The `debug` namespace: raw encodings, execution witnesses and traces.
 
-use alloy_eips::{BlockId, eip2718::Encodable2718};
-use alloy_primitives::{B256, Bytes};
-use ethrex_chain::ReplayError;
-use ethrex_stateless::ExecutionWitness;
-use ethrex_types::{RecoveredBlock, alloy_consensus::TxReceipt};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::Bytes;
+use ethrex_types::alloy_consensus::TxReceipt;
 use jsonrpsee::RpcModule;
 
 use crate::{Args, Context, RpcError, register};
 
+mod bad_blocks;
 mod timeout;
 mod trace;
+mod witness;
 
 pub(crate) fn module(context: &Context) -> RpcModule<Context> {
     let mut module = RpcModule::new(context.clone());
@@ -20,9 +20,10 @@ pub(crate) fn module(context: &Context) -> RpcModule<Context> {
     register(&mut module, workers, "debug_getRawBlockAccessList", raw_access_list);
     register(&mut module, workers, "debug_getRawReceipts", raw_receipts);
     register(&mut module, workers, "debug_getRawTransaction", raw_transaction);
-    register(&mut module, workers, "debug_executionWitness", execution_witness);
-    register(&mut module, workers, "debug_executionWitnessByBlockHash", execution_witness_by_hash);
+    register(&mut module, workers, "debug_executionWitness", witness::of_blocks);
+    register(&mut module, workers, "debug_executionWitnessByBlockHash", witness::by_hash);
     register(&mut module, workers, "debug_chainConfig", chain_config);
+    register(&mut module, workers, "debug_getBadBlocks", bad_blocks::bad_blocks);
     let workers = context.tracers();
     register(&mut module, workers, "debug_traceTransaction", trace::trace_transaction);
     register(&mut module, workers, "debug_traceBlockByNumber", trace::trace_block_by_id);
@@ -65,35 +66,4 @@ fn chain_config(
     _: &mut Args,
 ) -> Result<impl serde::Serialize + use<>, RpcError> {
     Ok(context.chain().spec().genesis().config.clone())
-}
-
-fn execution_witness(context: &Context, args: &mut Args) -> Result<ExecutionWitness, RpcError> {
-    witness(context, &context.existing_block(args.required()?)?)
-}
-
-fn execution_witness_by_hash(
-    context: &Context,
-    args: &mut Args,
-) -> Result<ExecutionWitness, RpcError> {
-    let id = BlockId::hash(args.required::<B256>()?);
-    witness(context, &context.existing_block(id)?)
-}
-
-/// The witness that was stored with the block, or one from executing it again while its parent's state is kept.
-fn witness(context: &Context, block: &RecoveredBlock) -> Result<ExecutionWitness, RpcError> {
-    let chain = context.chain();
-    let hash = block.sealed().hash();
-    if let Some(witness) = chain.witness(hash)? {
-        return Ok(witness);
-    }
-    match chain.replay(block) {
-        Ok(Some(replayed)) => Ok(replayed.witness),
-        Ok(None) => Err(RpcError::NoWitness(hash)),
-        Err(ReplayError::Storage(fault)) => Err(fault.into()),
-        Err(ReplayError::State(fault)) => Err(fault.into()),
-        Err(why @ (ReplayError::Invalid(_) | ReplayError::Payload(_))) => {
-            tracing::error!(%hash, error = %why, "cannot execute a stored block again");
-            Err(RpcError::NoWitness(hash))
-        }
-    }
 }

@@ -7,7 +7,7 @@ use crate::{Args, Context, RpcError, register};
 
 mod access_list;
 mod account;
-mod block;
+pub(crate) mod block;
 mod block_access_list;
 pub(crate) mod call;
 mod capabilities;

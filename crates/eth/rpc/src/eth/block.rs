@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(super) type RpcHeader = alloy_rpc_types_eth::Header;
-pub(super) type RpcBlock = alloy_rpc_types_eth::Block<RpcTransaction>;
+pub(crate) type RpcBlock = alloy_rpc_types_eth::Block<RpcTransaction>;
 
 pub(super) fn get_block_by_hash(
     context: &Context,
@@ -84,7 +84,8 @@ pub(super) fn get_uncle(context: &Context, args: &mut Args) -> Result<Option<Rpc
     }))
 }
 
-fn rpc_block(block: &RecoveredBlock, full: bool) -> RpcBlock {
+/// A block as it is shown, with whole transactions or their hashes.
+pub(crate) fn rpc_block(block: &RecoveredBlock, full: bool) -> RpcBlock {
     let sealed = block.sealed();
     let body = sealed.body();
     let transactions = if full {

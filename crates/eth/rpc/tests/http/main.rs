@@ -6,6 +6,7 @@ mod robustness;
 mod simulations;
 mod testing;
 mod traces;
+mod witnesses;
 mod world;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, hex, keccak256};
@@ -401,26 +402,6 @@ async fn a_synchronous_send_waits_for_the_receipt() {
     assert_eq!(answer["error"]["code"], 4);
     let hash = world.sign(1, TxKind::Call(COUNTER), 0, Bytes::new());
     assert_eq!(answer["error"]["data"], json!(hash.tx_hash()));
-}
-
-#[tokio::test]
-async fn a_witness_validates_its_block() {
-    let world = World::new().await;
-    world.get("eth_sendRawTransaction", json!([world.raw(0, COUNTER, 0)])).await;
-    let hash = world.mine();
-    let stored = world.get("debug_executionWitness", json!(["0x1"])).await;
-    assert_eq!(keys(&stored), ["codes", "headers", "keys", "state"]);
-    for list in ["codes", "keys", "state"] {
-        let list: Vec<_> = stored[list].as_array().unwrap().iter().map(Value::as_str).collect();
-        assert!(!list.is_empty() && list.is_sorted());
-    }
-    for same in [json!("latest"), json!(hash), json!({ "blockHash": hash })] {
-        assert_eq!(world.get("debug_executionWitness", json!([same])).await, stored);
-    }
-    // Once it is pruned, it is made again from the parent's state.
-    world.chain.storage().delete_witnesses(&[hash]).unwrap();
-    let again = world.get("debug_executionWitnessByBlockHash", json!([hash])).await;
-    assert_eq!(again, stored);
 }
 
 #[tokio::test]

@@ -60,9 +60,22 @@ impl Args {
         decode(self.take().ok_or(RpcError::MissingArgument(index))?, index)
     }
 
+    /// The next parameter as it is, or `None` where it is absent or `null`.
+    pub(crate) fn raw(&mut self) -> Option<Value> {
+        self.take()
+    }
+
     fn take(&mut self) -> Option<Value> {
         self.next += 1;
         self.values.next().filter(|value| !value.is_null())
+    }
+
+    /// Refuses what is left, before anything is done. For methods that do something; [`crate::register`] looks after all of them.
+    ///
+    /// # Errors
+    /// If there are more parameters than were read.
+    pub fn end(&self) -> Result<(), RpcError> {
+        self.leftover().map_or(Ok(()), Err)
     }
 
     /// Checks that nothing is left. Called by [`crate::register`] when the method has run its reads.

@@ -21,6 +21,7 @@ pub fn control(context: &Context) -> Methods {
 /// Goes back to a block of the canonical chain. Those above are canonical no more.
 fn set_head(context: &Context, args: &mut Args) -> Result<(), RpcError> {
     let header = context.header(args.required::<BlockNumberOrTag>()?.into())?;
+    args.end()?;
     match context.chain().advance(header.hash(), context.pool()) {
         Ok(()) => Ok(()),
         Err(ChainError::Storage(StorageError::UnknownHead(_)) | ChainError::UnknownBlock(_)) => {

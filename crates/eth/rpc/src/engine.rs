@@ -31,8 +31,11 @@ pub(crate) use fork_choice::Attributes;
 pub(crate) use get_payload::{Envelope, whole};
 pub use payload::ExecutionPayload;
 
-/// Calls that work at the same time at most. Those that import wait for each other, and must not keep the rest waiting.
+/// Calls that work at the same time at most, beside the one that imports.
 const MAX_WORKERS: usize = 32;
+/// What these begin with is answered one after the other, in the order in which it came (execution-apis, `common`): a fork choice that
+/// follows a payload must find it, and one that is older must not come last.
+const IN_ORDER: [&str; 2] = ["engine_newPayload", "engine_forkchoiceUpdated"];
 
 /// Methods of `eth` that a consensus client may call on the same port (execution-apis, `common`).
 const ETH_METHODS: [&str; 9] = [
@@ -91,9 +94,14 @@ macro_rules! methods {
             }
         }
 
-        fn register_all(module: &mut RpcModule<Engine>, workers: &Workers) {
-            $(register(module, workers, $name, $method);)*
-            register(module, workers, "engine_exchangeCapabilities", identification::capabilities);
+        fn register_all(module: &mut RpcModule<Engine>) {
+            let (workers, one) = (Workers::new(MAX_WORKERS), Workers::new(1));
+            let workers = |name: &str| {
+                if IN_ORDER.iter().any(|begin| name.starts_with(begin)) { &one } else { &workers }
+            };
+            $(register(module, workers($name), $name, $method);)*
+            let name = "engine_exchangeCapabilities";
+            register(module, workers(name), name, identification::capabilities);
         }
     };
 }
@@ -104,6 +112,7 @@ methods! {
     "engine_newPayloadV3" => new_payload::v3,
     "engine_newPayloadV4" => new_payload::v4,
     "engine_newPayloadV5" => new_payload::v5,
+    "engine_newPayloadWithWitnessV5" => new_payload::with_witness_v5,
     "engine_forkchoiceUpdatedV1" => fork_choice::v1,
     "engine_forkchoiceUpdatedV2" => fork_choice::v2,
     "engine_forkchoiceUpdatedV3" => fork_choice::v3,
@@ -156,7 +165,7 @@ impl Engine {
     #[must_use]
     pub fn methods(&self, context: &Context) -> Methods {
         let mut module = RpcModule::new(self.clone());
-        register_all(&mut module, &Workers::new(MAX_WORKERS));
+        register_all(&mut module);
         let mut eth = eth::module(context);
         let unwanted: Vec<_> =
             eth.method_names().filter(|name| !ETH_METHODS.contains(name)).collect();

@@ -126,6 +126,9 @@ pub enum RpcError {
     /// Nothing of this name can be subscribed to.
     #[error("no {0:?} subscription in eth namespace")]
     NoSubscription(String),
+    /// The subscriptions of all callers name too much.
+    #[error("all subscriptions together may name {0} addresses and topics; try again later")]
+    TooMuchSubscribed(usize),
     /// Too many filters are installed.
     #[error("too many filters, maximum {0}")]
     TooManyFilters(usize),
@@ -220,6 +223,9 @@ pub enum RpcError {
         /// Limit.
         limit: usize,
     },
+    /// What is to be logged cannot be understood.
+    #[error("invalid log filter: {0}")]
+    LogFilter(String),
     /// There is no such method.
     #[error("method not found")]
     NoMethod,
@@ -232,6 +238,9 @@ pub enum RpcError {
     /// No payload can be built with these attributes.
     #[error("invalid payload attributes: {0}")]
     PayloadAttributes(&'static str),
+    /// What is given as payload attributes has not their fields, or one of another type.
+    #[error("invalid payload attributes: {0}")]
+    NoAttributes(serde_json::Error),
     /// The Engine API is asked for too much at once.
     #[error("too large request: at most {limit} {what}")]
     TooLargeRequest {
@@ -396,6 +405,7 @@ impl RpcError {
             | Self::StorageKey(_)
             | Self::FilterTooWide { .. }
             | Self::Tracer(_)
+            | Self::LogFilter(_)
             | Self::InvalidParams(_) => code::INVALID_PARAMS,
             Self::Reverted { .. } => code::REVERTED,
             Self::NotYetMined { .. } => code::NOT_YET_MINED,
@@ -406,11 +416,12 @@ impl RpcError {
             | Self::TraceStopped(TraceStopped::Bytes(_) | TraceStopped::Steps(_))
             | Self::AnswerTooLong(_)
             | Self::TooManyCalls { .. }
+            | Self::TooMuchSubscribed(_)
             | Self::TooManyFilters(_) => code::LIMIT,
             Self::NoMethod => code::NO_METHOD,
             Self::UnknownPayload => code::UNKNOWN_PAYLOAD,
             Self::ForkChoice(_) => code::FORK_CHOICE,
-            Self::PayloadAttributes(_) => code::PAYLOAD_ATTRIBUTES,
+            Self::PayloadAttributes(_) | Self::NoAttributes(_) => code::PAYLOAD_ATTRIBUTES,
             Self::TooLargeRequest { .. } => code::TOO_LARGE_REQUEST,
             Self::UnsupportedFork => code::UNSUPPORTED_FORK,
             Self::TooDeepReorg { .. } => code::TOO_DEEP_REORG,

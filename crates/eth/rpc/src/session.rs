@@ -9,7 +9,7 @@ use jsonrpsee::core::server::MethodSink;
 use serde_json::value::RawValue;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    task::JoinSet,
+    task::{JoinSet, unconstrained},
     time::timeout,
 };
 
@@ -80,13 +80,20 @@ impl Session {
         while self.calls.try_join_next().is_some() {}
         let (dispatcher, subscriber) = (Arc::clone(&self.dispatcher), Arc::clone(&self.subscriber));
         let (answers, working) = (self.answers.clone(), self.place.as_ref().map(Place::work));
-        self.calls.spawn(async move {
-            if let Some(answer) = dispatcher.answer(message.as_ref(), Some(&subscriber)).await {
+        let mut call = Box::pin(async move {
+            let answer = dispatcher.answer(message.as_ref(), Some(&subscriber)).await;
+            drop(message);
+            if let Some(answer) = answer {
                 // Nobody is left to answer if this fails.
                 let _ = answers.send((answer, permit)).await;
             }
             drop(working);
         });
+        // Begun here, before the next message is looked at: what is to be done in order queues up in this order, even where this task
+        // has had its share of time.
+        if futures::poll!(unconstrained(&mut call)).is_pending() {
+            self.calls.spawn(call);
+        }
     }
 
     /// Refuses a message that was not even read.

@@ -19,14 +19,13 @@ type Blobs<T> = Result<Vec<Option<T>>, RpcError>;
 /// Whole blobs with one proof each; from Osaka on there are none of these.
 pub(super) fn v1(engine: &Engine, args: &mut Args) -> Blobs<BlobAndProofV1> {
     let hashes = hashes(args)?;
-    let fork = engine.fork_at(engine.chain().head().timestamp);
-    if fork < Fork::Cancun || fork >= Fork::Osaka {
+    if engine.fork_at(engine.chain().head().timestamp) >= Fork::Osaka {
         return Err(RpcError::UnsupportedFork);
     }
     Ok(find(engine, &hashes, PoolBlob::with_proof))
 }
 
-/// All of them with their cell proofs, or `null`.
+/// All of them with their cell proofs, or `null`: so it is before Osaka, when blobs have none.
 pub(super) fn v2(
     engine: &Engine,
     args: &mut Args,
@@ -38,7 +37,6 @@ pub(super) fn v2(
 /// Those that are here, with their cell proofs.
 pub(super) fn v3(engine: &Engine, args: &mut Args) -> Blobs<BlobAndProofV2> {
     let hashes = hashes(args)?;
-    from_osaka(engine)?;
     Ok(find(engine, &hashes, PoolBlob::with_cell_proofs))
 }
 
@@ -46,7 +44,6 @@ pub(super) fn v3(engine: &Engine, args: &mut Args) -> Blobs<BlobAndProofV2> {
 pub(super) fn v4(engine: &Engine, args: &mut Args) -> Blobs<BlobCellsAndProofsV1> {
     let hashes = hashes(args)?;
     let mask = BlobCellMask::new(args.required::<B128>()?);
-    from_osaka(engine)?;
     Ok(find(engine, &hashes, |blob| blob.cells(mask)))
 }
 
@@ -56,11 +53,6 @@ fn hashes(args: &mut Args) -> Result<Vec<B256>, RpcError> {
         return Err(RpcError::TooLargeRequest { what: "blobs", limit: MAX_BLOBS as u64 });
     }
     Ok(hashes)
-}
-
-fn from_osaka(engine: &Engine) -> Result<(), RpcError> {
-    let fork = engine.fork_at(engine.chain().head().timestamp);
-    if fork >= Fork::Osaka { Ok(()) } else { Err(RpcError::UnsupportedFork) }
 }
 
 fn find<T>(

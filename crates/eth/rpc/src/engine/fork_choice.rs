@@ -6,6 +6,7 @@ use ethrex_chain::{ForkChoice, ForkChoiceStatus, PayloadId};
 use ethrex_stf::BlockAttributes;
 use ethrex_types::{Fork, SealedHeader};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     Engine,
@@ -56,7 +57,7 @@ impl Attributes {
     }
 }
 
-/// What a version says about attributes.
+/// What a version says about attributes: their fields, then their fork.
 type Check = fn(&Engine, &Attributes) -> Result<(), RpcError>;
 
 pub(super) fn v1(engine: &Engine, args: &mut Args) -> Answer {
@@ -66,7 +67,7 @@ pub(super) fn v1(engine: &Engine, args: &mut Args) -> Answer {
         if extra || engine.fork_at(attributes.timestamp) >= Fork::Shanghai {
             return Err(RpcError::InvalidParams("the payload needs a later version of the method"));
         }
-        Ok(())
+        without_slot(attributes)
     })
 }
 
@@ -75,12 +76,13 @@ pub(super) fn v2(engine: &Engine, args: &mut Args) -> Answer {
         if attributes.parent_beacon_block_root.is_some() {
             return Err(RpcError::PayloadAttributes("parentBeaconBlockRoot before Cancun"));
         }
+        without_slot(attributes)?;
         let fork = engine.fork_at(attributes.timestamp);
         if fork >= Fork::Cancun {
             return Err(RpcError::UnsupportedFork);
         }
         if attributes.withdrawals.is_some() != (fork >= Fork::Shanghai) {
-            return Err(RpcError::InvalidParams(
+            return Err(RpcError::PayloadAttributes(
                 "withdrawals must be present from Shanghai on, and only then",
             ));
         }
@@ -91,9 +93,7 @@ pub(super) fn v2(engine: &Engine, args: &mut Args) -> Answer {
 pub(super) fn v3(engine: &Engine, args: &mut Args) -> Answer {
     update(engine, args, |engine, attributes| {
         complete(attributes)?;
-        if attributes.slot_number.is_some() {
-            return Err(RpcError::PayloadAttributes("slotNumber before Amsterdam"));
-        }
+        without_slot(attributes)?;
         let fork = engine.fork_at(attributes.timestamp);
         if fork < Fork::Cancun || fork >= Fork::Amsterdam {
             return Err(RpcError::UnsupportedFork);
@@ -104,13 +104,17 @@ pub(super) fn v3(engine: &Engine, args: &mut Args) -> Answer {
 
 pub(super) fn v4(engine: &Engine, args: &mut Args) -> Answer {
     let state: State = args.required()?;
-    let attributes: Option<Attributes> = args.optional()?;
+    let attributes = args.raw();
     // Which columns of blobs the consensus client keeps (EIP-8070): the pool holds whole blobs, so it serves any.
     let _custody_columns: Option<B128> = args.optional()?;
+    args.end()?;
     apply(engine, &state, attributes, |engine, attributes| {
         complete(attributes)?;
         if attributes.slot_number.is_none() {
             return Err(RpcError::PayloadAttributes("slotNumber is missing"));
+        }
+        if attributes.target_gas_limit.is_none() {
+            return Err(RpcError::PayloadAttributes("targetGasLimit is missing"));
         }
         if engine.fork_at(attributes.timestamp) < Fork::Amsterdam {
             return Err(RpcError::UnsupportedFork);
@@ -130,14 +134,26 @@ const fn complete(attributes: &Attributes) -> Result<(), RpcError> {
     Ok(())
 }
 
+/// What no fork before Amsterdam has.
+const fn without_slot(attributes: &Attributes) -> Result<(), RpcError> {
+    if attributes.slot_number.is_some() {
+        return Err(RpcError::PayloadAttributes("slotNumber before Amsterdam"));
+    }
+    if attributes.target_gas_limit.is_some() {
+        return Err(RpcError::PayloadAttributes("targetGasLimit before Amsterdam"));
+    }
+    Ok(())
+}
+
 fn update(engine: &Engine, args: &mut Args, check: Check) -> Answer {
     let state: State = args.required()?;
-    let attributes: Option<Attributes> = args.optional()?;
+    let attributes = args.raw();
+    args.end()?;
     apply(engine, &state, attributes, check)
 }
 
-/// The head moves first. Whatever is wrong with the attributes does not move it back.
-fn apply(engine: &Engine, state: &State, attributes: Option<Attributes>, check: Check) -> Answer {
+/// The head moves first. Whatever is wrong with the attributes, if only that they are none, does not keep it where it was.
+fn apply(engine: &Engine, state: &State, attributes: Option<Value>, check: Check) -> Answer {
     let given = |hash: B256| (!hash.is_zero()).then_some(hash);
     let head = given(state.head_block_hash).ok_or(RpcError::ForkChoice("headBlockHash is zero"))?;
     let wanted = ForkChoice {
@@ -160,6 +176,7 @@ fn apply(engine: &Engine, state: &State, attributes: Option<Attributes>, check: 
     };
     let mut updated = ForkChoiceUpdated::from(PayloadStatus::valid(head.hash()));
     if let Some(attributes) = attributes {
+        let attributes = serde_json::from_value(attributes).map_err(RpcError::NoAttributes)?;
         check(engine, &attributes)?;
         updated.payload_id = Some(start(engine, &head, attributes)?);
     }

@@ -9,13 +9,24 @@ use crate::{Args, RpcError};
 /// What a chain says whose terminal total difficulty has not been decided (EIP-3675).
 const UNDECIDED: U256 = U256::from_limbs([u64::MAX - 1023, u64::MAX, u64::MAX, u64::MAX]);
 
-/// `ClientVersionV1`.
-#[derive(Debug, Serialize, Deserialize)]
+/// `ClientVersionV1`, ours.
+#[derive(Debug, Serialize)]
 pub(super) struct ClientVersion {
     code: String,
     name: String,
     version: String,
     commit: FixedBytes<4>,
+}
+
+/// `ClientVersionV1`, theirs: it is only logged, so nothing is asked of what it says.
+#[derive(Debug, Deserialize)]
+struct TheirVersion {
+    #[serde(rename = "code")]
+    _code: String,
+    name: String,
+    version: String,
+    #[serde(rename = "commit")]
+    _commit: String,
 }
 
 /// `TransitionConfigurationV1`.
@@ -41,7 +52,7 @@ pub(super) fn client_version(
     engine: &Engine,
     args: &mut Args,
 ) -> Result<[ClientVersion; 1], RpcError> {
-    let theirs: ClientVersion = args.required()?;
+    let theirs: TheirVersion = args.required()?;
     tracing::debug!(name = ?theirs.name, version = ?theirs.version, "a consensus client introduced itself");
     let config = engine.config();
     Ok([ClientVersion {

@@ -1,9 +1,11 @@
 //! `engine_newPayload`: is this block valid?
 
 use alloy_primitives::{B256, Bytes};
+use alloy_rlp::Encodable as _;
 use ethrex_chain::BlockStatus;
-use ethrex_stateless::InvalidPayload;
+use ethrex_stateless::{ExecutionWitness, InvalidPayload};
 use ethrex_types::Fork;
+use serde::Serialize;
 
 use super::{
     Engine, ExecutionPayload,
@@ -14,6 +16,7 @@ use crate::{Args, RpcError};
 
 pub(super) fn v1(engine: &Engine, args: &mut Args) -> Result<PayloadStatus, RpcError> {
     let payload: ExecutionPayload = args.required()?;
+    args.end()?;
     require(payload.withdrawals.is_none(), "withdrawals are not supported in V1")?;
     without_blob_gas(&payload)?;
     without_access_list(&payload)?;
@@ -22,6 +25,7 @@ pub(super) fn v1(engine: &Engine, args: &mut Args) -> Result<PayloadStatus, RpcE
 
 pub(super) fn v2(engine: &Engine, args: &mut Args) -> Result<PayloadStatus, RpcError> {
     let payload: ExecutionPayload = args.required()?;
+    args.end()?;
     without_blob_gas(&payload)?;
     without_access_list(&payload)?;
     let fork = engine.fork_at(payload.timestamp);
@@ -39,6 +43,7 @@ pub(super) fn v2(engine: &Engine, args: &mut Args) -> Result<PayloadStatus, RpcE
 pub(super) fn v3(engine: &Engine, args: &mut Args) -> Result<PayloadStatus, RpcError> {
     let payload: ExecutionPayload = args.required()?;
     let beside = beside(args)?;
+    args.end()?;
     with_blob_gas(&payload)?;
     without_access_list(&payload)?;
     within(engine, &payload, Fork::Cancun, Some(Fork::Prague))?;
@@ -49,6 +54,7 @@ pub(super) fn v4(engine: &Engine, args: &mut Args) -> Result<PayloadStatus, RpcE
     let payload: ExecutionPayload = args.required()?;
     let beside = beside(args)?;
     let beside = Beside { requests: Some(requests(args)?), ..beside };
+    args.end()?;
     with_blob_gas(&payload)?;
     without_access_list(&payload)?;
     within(engine, &payload, Fork::Prague, Some(Fork::Amsterdam))?;
@@ -56,14 +62,67 @@ pub(super) fn v4(engine: &Engine, args: &mut Args) -> Result<PayloadStatus, RpcE
 }
 
 pub(super) fn v5(engine: &Engine, args: &mut Args) -> Result<PayloadStatus, RpcError> {
+    let (payload, beside) = amsterdam(engine, args)?;
+    judge(engine, payload, beside, Status::Invalid)
+}
+
+/// The parameters of V5.
+fn amsterdam(engine: &Engine, args: &mut Args) -> Result<(ExecutionPayload, Beside), RpcError> {
     let payload: ExecutionPayload = args.required()?;
     let beside = beside(args)?;
     let beside = Beside { requests: Some(requests(args)?), ..beside };
+    args.end()?;
     with_blob_gas(&payload)?;
     require(payload.block_access_list.is_some(), "blockAccessList is missing")?;
     require(payload.slot_number.is_some(), "slotNumber is missing")?;
     within(engine, &payload, Fork::Amsterdam, None)?;
-    judge(engine, payload, beside, Status::Invalid)
+    Ok((payload, beside))
+}
+
+/// A status, and what a stateless validator needs to come to the same one.
+#[derive(Debug, Serialize)]
+pub(super) struct Witnessed {
+    #[serde(flatten)]
+    status: PayloadStatus,
+    /// RLP of headers, codes, nodes and keys, in the shape that geth gives the answer of this name; `null` unless the payload is valid.
+    witness: Option<Bytes>,
+}
+
+/// As V5, and beside a valid status the witness of the block.
+pub(super) fn with_witness_v5(engine: &Engine, args: &mut Args) -> Result<Witnessed, RpcError> {
+    let (payload, beside) = amsterdam(engine, args)?;
+    let hash = payload.block_hash;
+    let status = judge(engine, payload, beside, Status::Invalid)?;
+    let witness = match status.status {
+        Status::Valid => witness(engine, hash)?,
+        _ => None,
+    };
+    Ok(Witnessed { status, witness })
+}
+
+/// `None` where the state is gone that the block ran on.
+fn witness(engine: &Engine, hash: B256) -> Result<Option<Bytes>, RpcError> {
+    let chain = engine.chain();
+    let Some(block) = chain.storage().block(hash)? else { return Ok(None) };
+    let replayed = chain.replay(&block).map_err(RpcError::fault)?;
+    Ok(replayed.map(|replayed| encode_witness(&replayed.witness)))
+}
+
+/// A list of four lists: headers as they are, everything else as strings of bytes.
+fn encode_witness(witness: &ExecutionWitness) -> Bytes {
+    let mut lists = list_of(&witness.headers.concat());
+    for list in [&witness.codes, &witness.state, &witness.keys] {
+        list.encode(&mut lists);
+    }
+    list_of(&lists).into()
+}
+
+/// A list of what is encoded already.
+fn list_of(items: &[u8]) -> Vec<u8> {
+    let mut list = Vec::with_capacity(items.len() + 9);
+    alloy_rlp::Header { list: true, payload_length: items.len() }.encode(&mut list);
+    list.extend_from_slice(items);
+    list
 }
 
 /// Versioned hashes and the parent beacon block root, from V3 on.

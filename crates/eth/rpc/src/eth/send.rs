@@ -14,6 +14,7 @@ use crate::{
 /// Returns when the transaction is in the journal: a crash does not lose it.
 pub(super) fn send_raw_transaction(context: &Context, args: &mut Args) -> Result<B256, RpcError> {
     let raw = args.required::<Bytes>()?;
+    args.end()?;
     Ok(context.pool().add_raw(&raw)?)
 }
 
@@ -39,6 +40,7 @@ async fn send_and_wait(
     let raw = args.required::<Bytes>()?;
     let waited =
         args.optional::<u64>()?.map_or(DEFAULT_SYNC_WAIT, Duration::from_millis).min(MAX_SYNC_WAIT);
+    args.end()?;
     // Subscribed before sending, so that no block is missed.
     let mut heads = context.chain().subscribe();
     let pool = context.pool().clone();

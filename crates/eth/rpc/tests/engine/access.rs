@@ -152,3 +152,47 @@ async fn a_websocket_opens_only_to_who_knows_the_secret() {
     stop.cancel();
     running.stopped().await.unwrap();
 }
+
+/// Whatever comes after a payload or a fork choice on the same connection finds what that one did.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_without_waiting_is_done_in_order() {
+    let (ours, theirs) = (Node::new(Until::Osaka), Node::new(Until::Osaka));
+    let offers = ours.grow(ours.head(), 1, 40);
+    let (secret, stop) = (JwtSecret::new([3; 32]), CancellationToken::new());
+    let running = serve(&theirs, &secret, &stop).await;
+    let socket = open(running.address(), Some(&bearer(&secret, now()))).await.unwrap();
+    let (mut sender, mut receiver) = socket.split();
+    let calls: Vec<_> = offers
+        .iter()
+        .flat_map(|offer| {
+            let followed = vec![choice(hash(offer), ZERO, ZERO), Value::Null];
+            [("engine_newPayloadV4", offer.clone()), ("engine_forkchoiceUpdatedV3", followed)]
+        })
+        .collect();
+    let count = calls.len();
+    let send = async move {
+        for (id, (method, params)) in calls.into_iter().enumerate() {
+            let call = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+            sender.send(Message::Text(call.to_string().into())).await.unwrap();
+        }
+        sender
+    };
+    let receive = async {
+        let mut answers = Vec::new();
+        while answers.len() < count {
+            if let Message::Text(text) = receiver.next().await.unwrap().unwrap() {
+                answers.push(serde_json::from_str::<Value>(&text).unwrap());
+            }
+        }
+        answers
+    };
+    let (_sender, answers) = tokio::join!(send, receive);
+    for answer in answers {
+        let result = &answer["result"];
+        let status = result.get("payloadStatus").unwrap_or(result);
+        assert_eq!(status["status"], "VALID", "{answer}");
+    }
+    assert_eq!(theirs.head(), hash(&offers[39]));
+    stop.cancel();
+    running.stopped().await.unwrap();
+}

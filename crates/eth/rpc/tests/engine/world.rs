@@ -170,6 +170,8 @@ impl Node {
         }
         if self.until >= Until::Amsterdam {
             fields.insert("slotNumber".into(), json!("0x7"));
+            let limit = self.chain.head().gas_limit;
+            fields.insert("targetGasLimit".into(), json!(format!("{limit:#x}")));
         }
         attributes
     }

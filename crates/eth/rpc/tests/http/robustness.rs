@@ -256,3 +256,17 @@ async fn idle_connections_keep_nobody_out() {
     world.mine();
     assert_eq!(subscriber.receive().await.unwrap()["method"], "eth_subscription");
 }
+
+#[tokio::test]
+async fn what_is_refused_for_its_parameters_does_nothing() {
+    let world = World::new().await;
+    let raw = world.raw(0, COUNTER, 0);
+    for method in ["eth_sendRawTransaction", "eth_sendRawTransactionSync"] {
+        let (code, _) = world.error(method, json!([raw, "0x1", "0x2"])).await;
+        assert_eq!(code, -32_602);
+    }
+    assert_eq!(world.pool.status().ready, 0, "nothing was sent");
+    world.mine();
+    let (code, _) = world.error("debug_setHead", json!(["earliest", 1])).await;
+    assert_eq!((code, world.chain.head().number), (-32_602, 1), "the head has not moved");
+}

@@ -15,6 +15,9 @@ pub const MAX_ENGINE_RESPONSE_BYTES: u32 = 192 * 1024 * 1024;
 /// Bytes of large answers that one transport holds at most until their callers have read them. What goes beyond is refused, so that
 /// slow readers cannot fill the memory between them.
 pub const MAX_HELD_BYTES: usize = 1024 * 1024 * 1024;
+/// Bytes of large requests that the lasting connections of one transport may have in work at a time; more are not read meanwhile. Each
+/// may have sixteen requests in work, which would be many times as much.
+pub const MAX_WORKED_BYTES: usize = 256 * 1024 * 1024;
 /// Calls in one batch at most.
 pub const MAX_BATCH: u32 = 1_000;
 /// Open connections at most; more wait in the backlog of the socket.
@@ -40,6 +43,9 @@ pub const MAX_LOG_BYTES: usize = 32 * 1024 * 1024;
 pub const MAX_FILTER_ADDRESSES: usize = 1_000;
 /// Topics that one filter may name at each position.
 pub const MAX_FILTER_TOPICS: usize = 1_000;
+/// Addresses and topics that the filters of all subscriptions may name together: some hundred megabytes. What goes beyond is refused, so
+/// that many connections with many wide filters each cannot fill the memory.
+pub const MAX_SUBSCRIBED_ITEMS: usize = 1_000_000;
 /// Installed filters at most.
 pub const MAX_FILTERS: usize = 1_024;
 /// A filter that nobody asks for is forgotten after this time.

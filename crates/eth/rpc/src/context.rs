@@ -5,10 +5,14 @@ use std::sync::Arc;
 use ethrex_chain::Chain;
 use ethrex_txpool::Pool;
 use jsonrpsee::Methods;
+use tokio::sync::Semaphore;
 
 use crate::{
-    ApiConfig, Workers, admin, config::MAX_WORKERS, debug, eth, eth::filters::Filters,
-    eth::gas_price::TipCache, net, trace, txpool, web3,
+    ApiConfig, Workers, admin,
+    config::{MAX_SUBSCRIBED_ITEMS, MAX_WORKERS},
+    debug, eth,
+    eth::{filters::Filters, gas_price::TipCache},
+    net, trace, txpool, web3,
 };
 
 /// A chain, its pool, and what the methods remember between calls. Cheap to clone.
@@ -25,6 +29,8 @@ struct Inner {
     workers: Workers,
     tracers: Workers,
     filters: Filters,
+    /// Room for what the filters of subscriptions name.
+    subscribed: Arc<Semaphore>,
     tips: TipCache,
 }
 
@@ -40,6 +46,7 @@ impl Context {
             workers: Workers::new(MAX_WORKERS),
             tracers,
             filters: Filters::default(),
+            subscribed: Arc::new(Semaphore::new(MAX_SUBSCRIBED_ITEMS)),
             tips: TipCache::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -74,6 +81,10 @@ impl Context {
 
     pub(crate) fn filters(&self) -> &Filters {
         &self.inner.filters
+    }
+
+    pub(crate) fn subscribed(&self) -> &Arc<Semaphore> {
+        &self.inner.subscribed
     }
 
     pub(crate) fn tips(&self) -> &TipCache {

@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::config::MAX_HELD_BYTES;
+use crate::config::{MAX_HELD_BYTES, MAX_WORKED_BYTES};
 
 /// Live subscriptions of one connection at most.
 const MAX_SUBSCRIPTIONS: u32 = 256;
@@ -38,6 +38,8 @@ pub(crate) struct Dispatcher {
     max_response_bytes: usize,
     /// Room for large answers, in kilobytes.
     room: Arc<Semaphore>,
+    /// Room for large requests that are worked on, in kilobytes.
+    requests: Arc<Semaphore>,
 }
 
 /// An answer. A large one keeps its room until it is dropped.
@@ -47,7 +49,7 @@ pub(crate) struct Answer {
     pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
-/// Answers below this size are not counted: a connection holds few of them.
+/// Answers and requests below this size are not counted: a connection holds few of them.
 const LARGE: usize = 64 * 1024;
 
 /// What a connection needs in order to carry subscriptions.
@@ -88,7 +90,19 @@ impl Dispatcher {
             max_batch: max_batch as usize,
             max_response_bytes: max_response_bytes as usize,
             room: Arc::new(Semaphore::new(MAX_HELD_BYTES >> 10)),
+            requests: Arc::new(Semaphore::new(MAX_WORKED_BYTES >> 10)),
         }
+    }
+
+    /// Waits until there is room for a request of this size beside the others that are worked on, and takes it. For connections that
+    /// may have several of them: what one waits with is the one message that it has read.
+    pub(crate) async fn hold(&self, size: usize) -> Option<OwnedSemaphorePermit> {
+        if size < LARGE {
+            return None;
+        }
+        let kilobytes = u32::try_from(size.min(MAX_WORKED_BYTES) >> 10).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.requests).acquire_many_owned(kilobytes).await;
+        Some(room.expect("the semaphore is never closed"))
     }
 
     /// Answers a message: a call or a batch of them. `None` where no answer is due, which is so of notifications and where
@@ -254,3 +268,24 @@ impl IdProvider for Ids {
 
 /// A dispatcher that the connections of a transport share.
 pub(crate) type SharedDispatcher = Arc<Dispatcher>;
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn large_requests_wait_for_each_other_and_small_ones_for_nobody() {
+        let dispatcher = Dispatcher::new(Methods::new(), 1, 1);
+        let hold = |size| dispatcher.hold(size).now_or_never();
+        // More than there is room for is taken alone.
+        let first = hold(usize::MAX).expect("nobody else is there");
+        assert!(first.is_some());
+        assert!(hold(LARGE).is_none() && hold(LARGE - 1).is_some_and(|room| room.is_none()));
+        drop(first);
+        let many: Vec<_> = (0..MAX_WORKED_BYTES / (5 << 20)).map(|_| hold(5 << 20)).collect();
+        assert!(many.iter().all(Option::is_some));
+        assert!(hold(5 << 20).is_none());
+    }
+}

@@ -34,6 +34,8 @@ use crate::{
 
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
+/// How long nothing is accepted after the system could not.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Only the owner of the node may connect: every namespace is offered.
 const MODE: u32 = 0o600;
 
@@ -97,6 +99,11 @@ impl Ipc {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => stream,
                     Err(error) if is_of_one_connection(&error) => continue,
+                    Err(error) if is_of_the_moment(&error) => {
+                        tracing::warn!(%error, "accept a connection");
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
                     Err(source) => break Err(ServerError::Serve(source)),
                 },
             };
@@ -129,6 +136,13 @@ fn resume_panic(ended: Result<(), tokio::task::JoinError>) {
 /// Whether only the connection that was about to be accepted has failed.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+/// Whether the process or the system has too much open or in memory, which passes: callers of the other servers must not be able to
+/// end the node with their connections.
+fn is_of_the_moment(error: &io::Error) -> bool {
+    // ENFILE and EMFILE, on Linux and elsewhere: the standard library has no names for them.
+    matches!(error.raw_os_error(), Some(23 | 24)) || error.kind() == io::ErrorKind::OutOfMemory
 }
 
 /// Makes the socket under another name first, so that nobody can connect before its mode is set.
@@ -193,5 +207,18 @@ impl Writer for Lines {
         let mut line = String::from(Box::<str>::from(message));
         line.push('\n');
         self.0.write_all(line.as_bytes()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_open_files_are_of_the_moment() {
+        for code in [23, 24, 12] {
+            assert!(is_of_the_moment(&io::Error::from_raw_os_error(code)), "{code}");
+        }
+        assert!(!is_of_the_moment(&io::Error::from_raw_os_error(9)), "a socket that is none");
     }
 }

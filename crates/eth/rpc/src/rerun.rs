@@ -33,7 +33,9 @@ impl<'a> Allowance<'a> {
 
     /// For the next transaction.
     pub(crate) fn limits(&self) -> TraceLimits {
-        let end = self.each.map_or(self.end, |each| self.end.min(Instant::now() + each));
+        // What is too long to be added ends later than all of it.
+        let each = self.each.and_then(|each| Instant::now().checked_add(each));
+        let end = each.map_or(self.end, |each| self.end.min(each));
         TraceLimits {
             bytes: self.config.bytes,
             steps: self.config.steps,

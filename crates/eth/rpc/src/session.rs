@@ -77,12 +77,13 @@ impl Session {
     pub(crate) async fn take(&mut self, message: impl AsRef<[u8]> + Send + 'static) {
         let room = Arc::clone(&self.room);
         let permit = room.acquire_owned().await.expect("the semaphore is never closed");
+        let held = self.dispatcher.hold(message.as_ref().len()).await;
         while self.calls.try_join_next().is_some() {}
         let (dispatcher, subscriber) = (Arc::clone(&self.dispatcher), Arc::clone(&self.subscriber));
         let (answers, working) = (self.answers.clone(), self.place.as_ref().map(Place::work));
         let mut call = Box::pin(async move {
             let answer = dispatcher.answer(message.as_ref(), Some(&subscriber)).await;
-            drop(message);
+            drop((message, held));
             if let Some(answer) = answer {
                 // Nobody is left to answer if this fails.
                 let _ = answers.send((answer, permit)).await;

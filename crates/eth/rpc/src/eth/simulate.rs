@@ -124,6 +124,8 @@ struct Simulated {
 
 impl Simulation<'_> {
     fn block(&mut self, planned: Planned) -> Result<Simulated, RpcError> {
+        // Also a block without calls takes its time: its state root is over all that was simulated before.
+        self.deadline.check()?;
         let spec = self.context.chain().spec();
         let rules = self.context.chain().rules().as_ref();
         let mut header = blocks::header(spec, &self.parent, &planned, self.validated);

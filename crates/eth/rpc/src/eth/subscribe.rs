@@ -13,8 +13,14 @@ use jsonrpsee::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{Args, Context, RpcError, error::Fault, eth::logs::check_filter, eth::transaction};
+use crate::{
+    Args, Context, RpcError,
+    config::MAX_SUBSCRIBED_ITEMS,
+    error::Fault,
+    eth::{logs::check_filter, transaction},
+};
 
 /// The longest name of a subscription that an error repeats.
 const MAX_SHOWN_NAME: usize = 64;
@@ -23,7 +29,8 @@ const MAX_SHOWN_NAME: usize = 64;
 #[derive(Debug)]
 enum Topic {
     Heads,
-    Logs(Box<Filter>),
+    /// With the room that the filter takes among those of all subscriptions.
+    Logs(Box<Filter>, OwnedSemaphorePermit),
     /// Transactions that enter the pool; whether as a whole.
     Pending {
         full: bool,
@@ -44,7 +51,7 @@ pub(super) fn register(module: &mut RpcModule<Context>) {
             "eth_subscription",
             "eth_unsubscribe",
             |params, pending, context, _| async move {
-                match read(&params) {
+                match read(&context, &params) {
                     // Whoever has gone needs no last word.
                     Ok(topic) => drop(follow(&context, topic, pending).await),
                     Err(error) => pending.reject(ErrorObjectOwned::from(error)).await,
@@ -54,14 +61,15 @@ pub(super) fn register(module: &mut RpcModule<Context>) {
         .expect("each method is registered once");
 }
 
-fn read(params: &Params<'_>) -> Result<Topic, RpcError> {
+fn read(context: &Context, params: &Params<'_>) -> Result<Topic, RpcError> {
     let mut args = Args::new(params)?;
     let topic = match args.unprefixed::<String>()?.as_str() {
         "newHeads" => Topic::Heads,
         "logs" => {
             let filter = args.optional::<Filter>()?.unwrap_or_default();
             check_filter(&filter)?;
-            Topic::Logs(Box::new(filter))
+            let room = context.room_for(&filter)?;
+            Topic::Logs(Box::new(filter), room)
         }
         "newPendingTransactions" => Topic::Pending { full: args.optional()?.unwrap_or_default() },
         "syncing" => Topic::Syncing,
@@ -79,7 +87,9 @@ async fn follow(
 ) -> Result<(), Over> {
     match topic {
         Topic::Heads => tell_blocks(context, News::Heads, pending).await,
-        Topic::Logs(filter) => tell_blocks(context, News::Logs(Arc::from(filter)), pending).await,
+        Topic::Logs(filter, _room) => {
+            tell_blocks(context, News::Logs(Arc::from(filter)), pending).await
+        }
         Topic::Pending { full } => tell_pending(context, full, pending).await,
         Topic::Syncing => {
             let sink = pending.accept().await.map_err(|_| Over)?;
@@ -178,6 +188,14 @@ async fn tell_pending(
 }
 
 impl Context {
+    /// Room for a filter among those of all subscriptions, which are kept for long.
+    fn room_for(&self, filter: &Filter) -> Result<OwnedSemaphorePermit, RpcError> {
+        let topics: usize = filter.topics.iter().map(|topics| topics.len()).sum();
+        let items = u32::try_from(filter.address.len() + topics).unwrap_or(u32::MAX);
+        let room = Arc::clone(self.subscribed()).try_acquire_many_owned(items);
+        room.map_err(|_| RpcError::TooMuchSubscribed(MAX_SUBSCRIBED_ITEMS))
+    }
+
     fn messages(
         &self,
         news: &News,

@@ -1,7 +1,10 @@
 //! Connections that stay: WebSocket and the Unix socket, and what is subscribed to over them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, Instant},
+};
 
 use alloy_primitives::{Address, B256, U256};
 use ethrex_rpc::{Gate, Ipc, IpcConfig, Namespaces, Server, ServerConfig, ServerError};
@@ -310,4 +313,33 @@ async fn the_head_goes_back_where_it_is_told_to() {
     assert_eq!(world.error("debug_setHead", json!(["0x9"])).await.0, -32_000);
     world.mine();
     assert_eq!(world.get("eth_blockNumber", json!([])).await, "0x1");
+}
+
+/// A filter that names as much as it may.
+fn wide(salt: u64) -> Value {
+    let words = |place: u64| -> Vec<B256> {
+        (0..1_000).map(|at| B256::from(U256::from(salt << 32 | place << 16 | at))).collect()
+    };
+    let addresses: Vec<_> = words(9).into_iter().map(Address::from_word).collect();
+    json!({"address": addresses, "topics": [words(0), words(1), words(2), words(3)]})
+}
+
+#[tokio::test]
+async fn filters_of_subscriptions_are_bounded_together() {
+    let world = World::new().await;
+    let mut caller = Caller::connect(&world).await;
+    let mut ids = Vec::new();
+    for salt in 0..200 {
+        ids.push(caller.subscribe(json!(["logs", wide(salt)])).await);
+    }
+    let refused = caller.ask("eth_subscribe", json!(["logs", wide(200)])).await;
+    assert_eq!(refused["error"]["code"], -32_005, "{refused}");
+    // Others are not refused, nor is who has made room again.
+    let mut other = Caller::connect(&world).await;
+    other.subscribe(json!(["newHeads"])).await;
+    assert_eq!(caller.ask("eth_unsubscribe", json!([ids[0]])).await["result"], true);
+    let deadline = Instant::now() + PATIENCE;
+    while caller.ask("eth_subscribe", json!(["logs", wide(201)])).await["error"].is_object() {
+        assert!(Instant::now() < deadline, "a subscription that has ended keeps its room");
+    }
 }

@@ -226,6 +226,9 @@ async fn a_trace_of_too_many_steps_or_bytes_or_for_too_long_ends_and_names_the_l
     let (_, message) = world.error("debug_traceTransaction", json!([hashes[0]])).await;
     assert_eq!(message, "execution timeout");
     let (world, _) = self::world().await;
+    // Longer than any clock goes on.
+    let config = json!({"timeout": "4000000000000000h"});
+    world.get("debug_traceCall", call_of("0x425f5260205ff3", config)).await;
     let config = json!({"timeout": "1ns", "tracer": "callTracer"});
     let (_, message) = world.error("debug_traceCall", call_of(LOOP, config)).await;
     assert_eq!(message, "execution timeout");

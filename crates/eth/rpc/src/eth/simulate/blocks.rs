@@ -86,7 +86,7 @@ pub(super) fn header(
     // Without validation a call need not pay, so nothing is asked of it.
     let base_fee = match wanted.base_fee {
         Some(fee) => fee.saturating_to(),
-        None if validated => next_base_fee(parent).unwrap_or_default(),
+        None if validated => following_base_fee(parent),
         None => 0,
     };
     Header {
@@ -111,9 +111,30 @@ pub(super) fn header(
     }
 }
 
+/// The base fee of the block after this one. What is above half of what a header can say was made up, and stays: it could not rise.
+fn following_base_fee(parent: &Header) -> u64 {
+    match parent.base_fee_per_gas {
+        Some(fee) if fee > u64::MAX / 2 => fee,
+        _ => next_base_fee(parent).unwrap_or_default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_base_fee_that_cannot_rise_stays() {
+        let full = |fee| Header {
+            gas_limit: 30_000_000,
+            gas_used: 30_000_000,
+            base_fee_per_gas: Some(fee),
+            ..Header::default()
+        };
+        assert_eq!(following_base_fee(&full(80)), 90);
+        assert_eq!(following_base_fee(&full(u64::MAX)), u64::MAX);
+        assert!(following_base_fee(&full(u64::MAX / 2)) > u64::MAX / 2);
+    }
 
     fn block(number: Option<u64>, time: Option<u64>) -> BlockRequest {
         let mut overrides = HeaderOverrides::default();

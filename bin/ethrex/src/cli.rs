@@ -166,7 +166,8 @@ pub(crate) enum LogColor {
     Never,
 }
 
-fn filter(text: &str) -> Result<String, tracing_subscriber::filter::ParseError> {
+/// What is to be logged.
+pub(crate) fn filter(text: &str) -> Result<String, tracing_subscriber::filter::ParseError> {
     text.parse::<tracing_subscriber::filter::Targets>().map(|_| text.into())
 }
 

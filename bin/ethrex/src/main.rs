@@ -6,38 +6,28 @@ mod deploy;
 mod error;
 mod l1;
 mod l2;
+mod logs;
 mod native;
 mod prover;
 mod removedb;
 mod rpc;
 
-use std::{
-    future::Future,
-    io::{self, IsTerminal},
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{future::Future, io, process::ExitCode, time::Duration};
 
 use eyre::WrapErr;
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
 };
-use tracing_appender::{
-    non_blocking::WorkerGuard,
-    rolling::{RollingFileAppender, Rotation},
-};
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
-use cli::{Cli, Command, LogArgs, LogColor};
+use cli::{Cli, Command};
 use l1::{L1, L1Args};
 use l2::{L2Command, L2Tool, Rollup};
 use native::Native;
 
 fn main() -> ExitCode {
     let Cli { command, l1, log } = Cli::read();
-    let logged = start_logs(&log).and_then(|files| {
+    let logged = logs::start(&log).and_then(|files| {
         let ended = run(command, l1);
         drop(files);
         ended
@@ -144,40 +134,3 @@ fn shutdown() -> io::Result<Shutdown> {
 
 /// Exit code of a process that a signal ended: 128 and the number of SIGINT.
 const INTERRUPTED: i32 = 130;
-
-/// Files of logs that stay.
-const LOG_FILES: usize = 30;
-
-/// Starts logging. What is returned must live as long as the process logs: it writes what is still queued for a file.
-fn start_logs(args: &LogArgs) -> eyre::Result<Option<WorkerGuard>> {
-    let colored = match args.color {
-        LogColor::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-        LogColor::Always => true,
-        LogColor::Never => false,
-    };
-    let filter: Targets = args.level.parse().expect("the flag was parsed as a filter before");
-    let (files, guard) = match &args.dir {
-        None => (None, None),
-        Some(dir) => {
-            let (writer, guard) = tracing_appender::non_blocking(log_file(dir)?);
-            let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
-            (Some(layer), Some(guard))
-        }
-    };
-    tracing_subscriber::registry()
-        .with(tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colored))
-        .with(files)
-        .with(filter)
-        .init();
-    Ok(guard)
-}
-
-fn log_file(dir: &Path) -> eyre::Result<RollingFileAppender> {
-    RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix("ethrex")
-        .filename_suffix("log")
-        .max_log_files(LOG_FILES)
-        .build(dir)
-        .wrap_err_with(|| format!("--log.dir {}: cannot write there", dir.display()))
-}

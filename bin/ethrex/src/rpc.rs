@@ -8,12 +8,12 @@ use std::{
 
 use clap::Args;
 use ethrex_node::config::{
-    Cors, DataDir, HttpConfig, Layout, Namespaces, RpcConfig, RpcLimits, TraceLimits,
+    Cors, DataDir, HttpConfig, Layout, LogFilter, Namespaces, RpcConfig, RpcLimits, TraceLimits,
     rpc_limits as limit,
 };
 use url::Url;
 
-use crate::{cli::DataArgs, error::ConfigError};
+use crate::{cli::DataArgs, error::ConfigError, logs};
 
 /// Who may call the JSON-RPC server.
 #[derive(Debug, Args)]
@@ -147,7 +147,8 @@ impl RpcArgs {
             cors: cors(&self.ws_origins),
             namespaces: offered(self.ws_api.as_deref(), namespaces),
         });
-        Ok(RpcConfig { websocket, ipc, limits: self.limits() })
+        let log_filter = Some(LogFilter(logs::set_filter));
+        Ok(RpcConfig { websocket, ipc, limits: self.limits(), log_filter })
     }
 
     /// Of the development L1 beside a rollup.

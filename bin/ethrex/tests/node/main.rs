@@ -6,8 +6,9 @@ mod kill;
 mod process;
 
 use ethrex_types::Network;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use branches::{follow, grow};
 use process::Home;
 
 #[test]
@@ -68,4 +69,38 @@ fn holesky_knows_its_forks_from_the_first_block_on() {
     assert_eq!(fork("next"), json!([1_696_000_704, "0xfd4f016b", null]), "{forks}");
     let deposits = &forks["last"]["systemContracts"]["DEPOSIT_CONTRACT_ADDRESS"];
     assert_eq!(deposits, "0x4242424242424242424242424242424242424242");
+}
+
+#[test]
+fn what_a_node_logs_can_be_changed_while_it_runs() {
+    const DETAIL: &str = "a consensus client introduced itself";
+    let home = Home::new();
+    let node = home.start();
+    let introduce = || {
+        let theirs = json!({"code": "LS", "name": "x", "version": "1", "commit": "0x01020304"});
+        node.client.engine("engine_getClientVersionV1", &[theirs]).unwrap();
+    };
+    introduce();
+    assert!(!home.log().contains(DETAIL));
+    let filter = json!("info,ethrex_rpc=debug");
+    assert_eq!(node.client.get("admin_setLogLevel", &[filter]), true);
+    introduce();
+    assert!(home.log().contains(DETAIL), "{}", home.log());
+}
+
+#[test]
+fn an_operator_can_take_the_head_back_and_a_consensus_client_move_it_on() {
+    let (maker, home) = (Home::new(), Home::new());
+    let blocks = grow(&maker, &[], 3, 0);
+    let node = home.start();
+    let head = || node.client.get("eth_blockNumber", &[]);
+    for block in &blocks {
+        block.offer(&node.client).unwrap();
+        follow(&node.client, block.hash, Value::Null).unwrap();
+    }
+    assert_eq!(head(), "0x3");
+    node.client.get("debug_setHead", &[json!("0x1")]);
+    assert_eq!(head(), "0x1");
+    follow(&node.client, blocks[2].hash, Value::Null).unwrap();
+    assert_eq!(head(), "0x3");
 }

@@ -54,7 +54,8 @@ impl Home {
         let log = File::create(self.path("node.log")).unwrap();
         command(self.folder.path())
             .args(["--network", self.network, "--ipcdisable", "--http.port", "0"])
-            .args(["--authrpc.port", "0", "--http.api", "eth,txpool,web3", "--log.color", "never"])
+            .args(["--authrpc.port", "0", "--http.api", "admin,debug,eth,txpool,web3"])
+            .args(["--log.color", "never"])
             .arg("--datadir")
             .arg(self.data())
             .arg("--authrpc.jwtsecret")
@@ -73,7 +74,7 @@ impl Home {
             value.split(' ').next()?.parse().ok()
         };
         loop {
-            let log = fs::read_to_string(self.path("node.log")).unwrap();
+            let log = self.log();
             let ready = log.lines().find(|line| line.contains("waiting for a consensus client"));
             if let Some((http, engine)) =
                 ready.and_then(|line| Some((address(line, "http")?, address(line, "authrpc")?)))
@@ -85,6 +86,11 @@ impl Home {
             assert!(Instant::now() < deadline, "the node does not answer\n{log}");
             thread::sleep(PAUSE);
         }
+    }
+
+    /// What the node has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("node.log")).unwrap()
     }
 
     /// Runs another command on the same data.

@@ -18,7 +18,7 @@ use ethrex_deploy::{
 };
 use ethrex_l1::{Contracts, Policy, SigningKey};
 pub use ethrex_prover::Secret;
-pub use ethrex_rpc::{Namespaces, config as rpc_limits};
+pub use ethrex_rpc::{Namespaces, SetLogFilter, config as rpc_limits};
 pub use ethrex_settle::Da;
 use ethrex_types::Genesis;
 use url::Url;
@@ -139,15 +139,29 @@ pub struct RpcConfig {
     pub ipc: Option<PathBuf>,
     /// What one caller may use.
     pub limits: RpcLimits,
+    /// How what the process logs is changed, where callers of `admin` may do so.
+    pub log_filter: Option<LogFilter>,
 }
 
 impl RpcConfig {
     /// HTTP alone.
     #[must_use]
     pub const fn http_only(limits: RpcLimits) -> Self {
-        Self { websocket: None, ipc: None, limits }
+        Self { websocket: None, ipc: None, limits, log_filter: None }
     }
 }
+
+/// Changes what the process logs: whoever has started the log knows how.
+#[derive(Debug, Clone, Copy)]
+pub struct LogFilter(pub SetLogFilter);
+
+impl PartialEq for LogFilter {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for LogFilter {}
 
 /// What one caller of JSON-RPC may use.
 #[derive(Debug, Clone, PartialEq, Eq)]

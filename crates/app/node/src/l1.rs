@@ -109,6 +109,7 @@ pub async fn run_l1(config: L1Config, shutdown: impl Future<Output = ()>) -> Res
         .authenticated(secret);
     let authrpc = serve(&mut tasks, "Engine API", server).await?;
     let (name, mut methods) = ("L1 JSON-RPC", modules(&context));
+    methods.merge(control(&context))?;
     methods.merge(testing(&context))?;
     let http = serve_chain(&mut tasks, name, &config.chain, methods, Router::new()).await?;
 

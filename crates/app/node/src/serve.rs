@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use ethrex_rpc::{
-    ApiConfig, Gate, Ipc, IpcConfig, Methods, Running, Server, ServerConfig, TraceConfig,
+    ApiConfig, Gate, Ipc, IpcConfig, Methods, Running, Server, ServerConfig, TraceConfig, log_level,
 };
 use eyre::Result;
 
 use crate::{
-    config::{ChainConfig, Cors, HttpConfig, RpcLimits, TraceLimits},
+    config::{ChainConfig, Cors, HttpConfig, LogFilter, RpcLimits, TraceLimits},
     tasks::Tasks,
 };
 
@@ -18,9 +18,12 @@ pub(crate) async fn serve_chain(
     tasks: &mut Tasks,
     name: &'static str,
     config: &ChainConfig,
-    methods: Methods,
+    mut methods: Methods,
     routes: Router,
 ) -> Result<SocketAddr> {
+    if let Some(LogFilter(set)) = config.rpc.log_filter {
+        methods.merge(log_level(set))?;
+    }
     let limits = &config.rpc.limits;
     let mut http = server_config(config.http.listen, limits);
     http.http = Some(gate(&config.http));

@@ -34,7 +34,7 @@ mod work;
 pub use args::Args;
 pub use config::{ApiConfig, Gate, ServerConfig, TraceConfig};
 pub use context::{Context, modules};
-pub use control::control;
+pub use control::{SetLogFilter, control, log_level};
 pub use engine::{Engine, EngineConfig, ExecutionPayload, JwtSecret, SecretError};
 pub use error::{CallRefused, Fault, RpcError, SimulationRefused};
 pub use ipc::{Ipc, IpcConfig};

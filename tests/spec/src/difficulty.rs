@@ -51,17 +51,6 @@ pub enum Unmet {
     },
 }
 
-/// No block has a lower difficulty.
-const MINIMUM: U256 = U256::from_limbs([131_072, 0, 0, 0]);
-
-impl DifficultyCase {
-    /// Whether the parent has a difficulty that no block has.
-    #[must_use]
-    pub fn is_below_minimum(&self) -> bool {
-        self.parent_difficulty < MINIMUM
-    }
-}
-
 impl DifficultyFile {
     /// Each case with its fork and its name.
     pub fn cases(&self) -> impl Iterator<Item = (&str, &str, &DifficultyCase)> {

@@ -46,10 +46,11 @@ pub fn next_difficulty(spec: &ChainSpec, parent: &Header, timestamp: u64) -> U25
         Some(_) => U256::MAX,
         None => U256::ZERO,
     };
-    calm.saturating_add(bomb)
+    calm.saturating_add(bomb).max(MINIMUM)
 }
 
-/// So many steps up, less steps down, and not below the minimum.
+/// So many steps up, less steps down. A parent that is not below the minimum has no child below it: what is lower is raised before the
+/// bomb is added, as go-ethereum does it, and not after, as the Yellow Paper has it.
 fn adjusted(parent: U256, up: u64, down: u64) -> U256 {
     let step = parent / BOUND_DIVISOR;
     let moved = match up.checked_sub(down) {
@@ -59,7 +60,8 @@ fn adjusted(parent: U256, up: u64, down: u64) -> U256 {
             parent.saturating_sub(step.saturating_mul(U256::from(steps)))
         }
     };
-    moved.max(MINIMUM)
+    // Only a genesis may be below.
+    if parent < MINIMUM { moved } else { moved.max(MINIMUM) }
 }
 
 /// Checks that a block is on the right side of the terminal total difficulty (EIP-3675): under proof of work until a block
@@ -130,6 +132,16 @@ mod tests {
         check(homestead(), &parent(10, 2_048_000), 9, 2_049_000);
         check(homestead(), &parent(10, 2_048_000), 10, 2_048_000);
         check(homestead(), &parent(10, 2_048_000), 10_000, 1_949_000);
+    }
+
+    #[test]
+    fn the_child_of_a_block_below_the_minimum_is_raised_with_the_bomb_in_it() {
+        let homestead = || serde_json::json!({"chainId": 1, "homesteadBlock": 0});
+        check(homestead(), &parent(0, 1_000), 9, 131_072);
+        check(homestead(), &parent(899_999, 1_000), 9, 131_072);
+        check(homestead(), &parent(4_269_999, 2_048), 29, (1 << 40) + 2_047);
+        // At the minimum, the bomb comes on top.
+        check(homestead(), &parent(4_269_999, 131_072), 29, (1 << 40) + 131_072);
     }
 
     #[test]

@@ -172,8 +172,7 @@ pub(super) fn frontier(judge: &Judge<'_>, name: &str, block: &[u8], witness: &[u
 pub(super) fn network_difficulties(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
     judge.file(Kind::Difficulty, file, content, |tests: NetworkDifficulties| {
         let run = |(name, case): (&String, &difficulty::DifficultyCase)| {
-            let low = if case.is_below_minimum() { " (parent below minimum)" } else { "" };
-            let name = format!("{file}::{name}{low}");
+            let name = format!("{file}::{name}");
             judge.case(Kind::Difficulty, "mixed", &name, || basics::difficulty(file, case))
         };
         tests.iter().filter_map(run).collect()

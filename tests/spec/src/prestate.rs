@@ -10,7 +10,7 @@ use ethrex_evm::{BlockContext, BlockExecutor, RunError};
 use ethrex_stf::{Ethereum, check_body, commit_receipts};
 use ethrex_types::block::InvalidSignature;
 use ethrex_types::{
-    AccountInfo, Fork, RecoveredBlock, StateError, StateReader, account::KECCAK_EMPTY,
+    AccountInfo, Fork, Missing, RecoveredBlock, StateError, StateReader, account::KECCAK_EMPTY,
 };
 use serde::Deserialize;
 
@@ -155,7 +155,8 @@ impl StateReader for PrestateBlock {
             return Ok(Some(self.block.header.parent_hash));
         }
         let known = ANCESTORS.iter().find(|(known, _)| *known == number);
-        Ok(Some(known.map_or(B256::ZERO, |(_, hash)| *hash)))
+        let missing = StateError::Missing(Missing::BlockHash(number));
+        known.map(|(_, hash)| Some(*hash)).ok_or(missing)
     }
 
     fn has_storage(&self, address: Address) -> Result<bool, StateError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address, B256, Bytes, hex};
+use alloy_primitives::{Address, B256, Bytes, hex, keccak256};
 use alloy_rlp::Decodable;
 use alloy_signer_local::PrivateKeySigner;
 use ethrex_types::{Block, ChainSpec, SealedBlock};
@@ -31,7 +31,8 @@ fn network(file: &str) -> Result<ChainSpec, ForkError> {
     }
 }
 
-/// A key and its address. The signature beside them is left out: the file does not say over which hash it is.
+/// A key and its address. The signature beside them is left out: it is called one of the empty string, and verifies for no hash of it
+/// that is in use (plain, or as a message of EIP-191; Keccak, SHA-3, SHA-2).
 #[derive(Debug, Deserialize)]
 pub struct Key {
     /// What the key is made of.
@@ -66,12 +67,15 @@ pub enum Unmet {
 }
 
 impl Key {
-    /// The key has the address.
+    /// The key is the hash of the seed, and has the address.
     ///
     /// # Errors
-    /// If it does not.
+    /// If it is not, or has another.
     pub fn run(&self) -> Result<(), Unmet> {
         let (key, address): (B256, Address) = (self.key.parse()?, self.addr.parse()?);
+        if keccak256(&self.seed) != key {
+            return Err(Unmet::Different("hash of the seed"));
+        }
         let signer = PrivateKeySigner::from_bytes(&key).map_err(|_| Unmet::Key)?;
         if signer.address() == address { Ok(()) } else { Err(Unmet::Different("address")) }
     }

@@ -55,12 +55,15 @@ impl Config {
     }
 }
 
-/// An account of the state before a test.
+/// An account of the state before a test. Some files leave out what is empty.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Account {
+    #[serde(default)]
     nonce: U64,
     balance: U256,
+    #[serde(default)]
     code: Bytes,
+    #[serde(default)]
     storage: BTreeMap<U256, U256>,
 }
 

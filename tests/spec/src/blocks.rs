@@ -128,6 +128,30 @@ impl StoredBlock {
     }
 }
 
+/// Blocks one after another, of which each names the one before it: they decode and encode to the same, and their headers commit to
+/// their bodies.
+///
+/// # Errors
+/// The first thing that is otherwise.
+pub fn row(bytes: &[u8]) -> Result<(), Unmet> {
+    let mut rest = bytes;
+    let mut last: Option<SealedBlock> = None;
+    while !rest.is_empty() {
+        let before = rest;
+        let encoding = |why| Unmet::Encoding { what: "block", why };
+        let block = SealedBlock::seal(Block::decode(&mut rest).map_err(encoding)?);
+        if alloy_rlp::encode(block.block()) != before[..before.len() - rest.len()] {
+            return Err(Unmet::Reencoded("block"));
+        }
+        if last.is_some_and(|last| last.hash() != block.header().parent_hash) {
+            return Err(Unmet::Different("parent"));
+        }
+        has_roots(&block)?;
+        last = Some(RecoveredBlock::recover(block)?.sealed().clone());
+    }
+    Ok(())
+}
+
 /// One RLP item and nothing after it.
 fn decode<T: Decodable>(mut bytes: &[u8], what: &'static str) -> Result<T, Unmet> {
     let encoding = |why| Unmet::Encoding { what, why };
@@ -205,6 +229,16 @@ fn commits_to_receipts(header: &Header, receipts: &[Receipt]) -> Result<(), Unme
 /// The roots of the header are those of the body, whose transactions are signed. Ommers may be missing.
 fn commits_to_body(sealed: SealedBlock) -> Result<RecoveredBlock, Unmet> {
     let spec = forks::mainnet()?;
+    has_roots(&sealed)?;
+    let (header, body) = (sealed.header(), sealed.body());
+    if header.ommers_hash == EMPTY_OMMER_ROOT_HASH || !body.ommers.is_empty() {
+        check_body(&spec, sealed.block()).map_err(|why| Unmet::Refused(why.to_string()))?;
+    }
+    let fork = spec.fork_at(header.number, header.timestamp);
+    Ok(RecoveredBlock::recover_at(fork, sealed)?)
+}
+
+fn has_roots(sealed: &SealedBlock) -> Result<(), Unmet> {
     let (header, body) = (sealed.header(), sealed.body());
     if calculate_transaction_root(&body.transactions) != header.transactions_root {
         return Err(Unmet::Different("transactions root"));
@@ -216,9 +250,5 @@ fn commits_to_body(sealed: SealedBlock) -> Result<RecoveredBlock, Unmet> {
     if !body.ommers.is_empty() && calculate_ommers_root(&body.ommers) != header.ommers_hash {
         return Err(Unmet::Different("ommers"));
     }
-    if header.ommers_hash == EMPTY_OMMER_ROOT_HASH || !body.ommers.is_empty() {
-        check_body(&spec, sealed.block()).map_err(|why| Unmet::Refused(why.to_string()))?;
-    }
-    let fork = spec.fork_at(header.number, header.timestamp);
-    Ok(RecoveredBlock::recover_at(fork, sealed)?)
+    Ok(())
 }

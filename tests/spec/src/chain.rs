@@ -1,11 +1,17 @@
 //! Long chains: concatenated RLP blocks over a genesis file.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::Header as RlpHeader;
-use ethrex_types::{ChainSpec, Genesis};
+use ethrex_trie::state_root_of;
+use ethrex_types::{
+    AccountDiff, AccountInfo, ChainSpec, Genesis, StateDiff, StateError, StateReader,
+};
+use serde::Deserialize;
 
 use crate::ledger::{Ledger, Refused};
 use crate::real::{self, Untrue};
@@ -43,6 +49,27 @@ pub enum Stuck {
         #[source]
         why: Untrue,
     },
+    /// The state after the last block could not be read.
+    #[error("fault")]
+    Fault(#[from] StateError),
+    /// The state after the last block is another than the dump of it.
+    #[error("the state has another {what} at {at}")]
+    State {
+        /// Which part.
+        what: &'static str,
+        /// The account.
+        at: Address,
+    },
+    /// The root of a state is another.
+    #[error("the {whose} has the root {ours}, the dump says {theirs}")]
+    Root {
+        /// The last block, or the dump itself.
+        whose: &'static str,
+        /// As computed.
+        ours: B256,
+        /// As given.
+        theirs: B256,
+    },
     /// The file ended at another height.
     #[error("the head is {head}, expected {expected}")]
     Head {
@@ -53,8 +80,34 @@ pub enum Stuck {
     },
 }
 
-/// Imports every block of `chain` over `genesis`; the head must be number `expected`.
-pub fn import(genesis: &Path, chain: &Path, expected: u64) -> Result<Ledger, Stuck> {
+/// A state as geth dumps it.
+#[derive(Debug, Deserialize)]
+struct Dump {
+    root: B256,
+    accounts: BTreeMap<Address, DumpedAccount>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DumpedAccount {
+    balance: U256,
+    nonce: u64,
+    #[serde(default)]
+    code: Bytes,
+    /// Bytes without the zeros in front.
+    #[serde(default)]
+    storage: BTreeMap<B256, Bytes>,
+}
+
+/// Imports every block of `chain` over `genesis`; the head must be number `expected`, and its state what is dumped, if it is.
+///
+/// # Errors
+/// The first thing that is otherwise.
+pub fn import(
+    genesis: &Path,
+    chain: &Path,
+    expected: u64,
+    dump: Option<&Path>,
+) -> Result<(), Stuck> {
     let genesis: Genesis = serde_json::from_slice(&fs::read(genesis)?)?;
     let spec = ChainSpec::new(genesis)?;
     let state = spec.genesis_diff();
@@ -70,7 +123,41 @@ pub fn import(genesis: &Path, chain: &Path, expected: u64) -> Result<Ledger, Stu
         left = &left[block.len()..];
     }
     let head = ledger.head().number;
-    if head == expected { Ok(ledger) } else { Err(Stuck::Head { head, expected }) }
+    if head != expected {
+        return Err(Stuck::Head { head, expected });
+    }
+    match dump {
+        Some(dump) => is_dumped(&ledger, &serde_json::from_slice(&fs::read(dump)?)?),
+        None => Ok(()),
+    }
+}
+
+/// The state of the head is this one, account by account, and so is its root, which follows from the accounts.
+fn is_dumped(ledger: &Ledger, dump: &Dump) -> Result<(), Stuck> {
+    let theirs = dump.root;
+    let root = |whose, ours| {
+        if ours == theirs { Ok(()) } else { Err(Stuck::Root { whose, ours, theirs }) }
+    };
+    root("last block", ledger.head().state_root)?;
+    let state = ledger.state();
+    let mut whole = StateDiff::default();
+    for (&at, account) in &dump.accounts {
+        let code_hash = keccak256(&account.code);
+        let info = AccountInfo { nonce: account.nonce, balance: account.balance, code_hash };
+        if state.account(at)? != Some(info) {
+            return Err(Stuck::State { what: "account", at });
+        }
+        let mut storage = BTreeMap::new();
+        for (&slot, value) in &account.storage {
+            let value = U256::try_from_be_slice(value).unwrap_or_default();
+            if state.storage(at, slot)? != value {
+                return Err(Stuck::State { what: "slot", at });
+            }
+            storage.insert(slot, value);
+        }
+        whole.accounts.insert(at, AccountDiff { info: Some(info), wiped: false, storage });
+    }
+    root("dump", state_root_of(&whole).root)
 }
 
 /// The bytes of the first RLP item.

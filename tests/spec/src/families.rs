@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::archive;
 use crate::chain;
@@ -11,6 +12,7 @@ use crate::era;
 use crate::report::{Case, Kind};
 use crate::run::{Judge, SetupError, Sink};
 use crate::suites::Suites;
+use crate::t8n;
 use crate::tries;
 
 mod cases;
@@ -52,13 +54,58 @@ const TRIES: [&str; 2] = ["ethereum-tests/TrieTests", "ethereum-tests/tries-samp
 const RLPS: [&str; 2] = ["ethereum-tests/RLPTests", "ethereum-tests/rlps-sample"];
 /// Traces of single transactions, by go-ethereum.
 const TRACERS: &str = "evm/tracers";
-/// Chains over a genesis file, with the number of their last block and the forks they run through.
-const CHAINS: [(&str, &str, u64, &str); 4] = [
-    ("chains/ethrex/l1.json", "chains/ethrex/mixed-20x400.rlp", 20, "Osaka"),
-    ("rpc-compat/genesis.json", "rpc-compat/chain.rlp", 54, "Frontier to BPO2"),
-    ("devp2p/geth-ethtest/genesis.json", "devp2p/geth-ethtest/chain.rlp", 600, "London to Prague"),
-    ("chains/hive-devp2p/genesis.json", "chains/hive-devp2p/fullchain.rlp", 3_000, "Byzantium"),
+/// Chains over a genesis file.
+const CHAINS: [ChainFiles; 5] = [
+    ChainFiles {
+        genesis: "chains/ethrex/l1.json",
+        blocks: "chains/ethrex/mixed-20x400.rlp",
+        last: 20,
+        state: None,
+        forks: "Osaka",
+    },
+    ChainFiles {
+        genesis: "rpc-compat/genesis.json",
+        blocks: "rpc-compat/chain.rlp",
+        last: 54,
+        state: Some("rpc-compat/headstate.json"),
+        forks: "Frontier to BPO2",
+    },
+    ChainFiles {
+        genesis: "devp2p/geth-ethtest/genesis.json",
+        blocks: "devp2p/geth-ethtest/chain.rlp",
+        last: 600,
+        state: Some("devp2p/geth-ethtest/headstate.json"),
+        forks: "London to Prague",
+    },
+    ChainFiles {
+        genesis: "chains/hive-devp2p/genesis.json",
+        blocks: "chains/hive-devp2p/halfchain.rlp",
+        last: 999,
+        state: None,
+        forks: "Byzantium",
+    },
+    ChainFiles {
+        genesis: "chains/hive-devp2p/genesis.json",
+        blocks: "chains/hive-devp2p/fullchain.rlp",
+        last: 3_000,
+        state: None,
+        forks: "Byzantium",
+    },
 ];
+
+/// The files of a chain.
+struct ChainFiles {
+    genesis: &'static str,
+    blocks: &'static str,
+    /// The number of the last block.
+    last: u64,
+    /// The state after it, as geth dumps it; the sample has none.
+    state: Option<&'static str>,
+    /// The forks that the chain runs through.
+    forks: &'static str,
+}
+/// Rows of blocks, of which no genesis file is there.
+const ROWS: [&str; 2] = ["chains/ethrex/chain.rlp", "chains/ethrex/l2-loadtest.rlp"];
 /// A chain of 600 blocks as calls of the Engine API.
 const PAYLOADS: &str = "devp2p/geth-ethtest";
 /// Archives of mainnet's and Sepolia's first blocks.
@@ -71,8 +118,12 @@ const REAL: &str = "stateless-blocks";
 /// Real blocks with the part of the state before them that they touch.
 const PRESTATE: &str = "mainnet-prestate-blocks";
 
+/// An input of stateless validation, in an earlier schema of execution-specs.
+const STATELESS_INPUT: &str = "stateless-ssz/linea_stateless_input.ssz";
 /// Real blocks of Frontier with a witness, each in two JSON files.
 const FRONTIER: [&str; 2] = ["mainnet_100", "mainnet_73141"];
+/// Inputs of go-ethereum's tools, and what they answer.
+const T8N: &str = "evm/t8n-geth";
 /// Precompiles, by go-ethereum and the EIPs.
 const PRECOMPILES: &str = "evm/precompiles";
 /// KZG, by the consensus specification.
@@ -101,6 +152,10 @@ pub fn find(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
     payloads(suites, send)?;
     compressed(suites, REAL, send, cases::real)?;
     frontier(suites, send)?;
+    whole_file(suites, STATELESS_INPUT, send, cases::stateless_input)?;
+    for rows in ROWS {
+        whole_file(suites, rows, send, cases::rows)?;
+    }
     compressed(suites, PRESTATE, send, cases::prestate)?;
     each_archive(suites, &EEST, send, of_eest)?;
     each_archive(suites, &OLD_BLOCKS, send, |_| Some(cases::old_blockchain))?;
@@ -113,10 +168,9 @@ pub fn find(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
     each_archive(suites, &[PRECOMPILES], send, |_| Some(cases::precompiles))?;
     each_archive(suites, &[STORED], send, |_| Some(cases::stored_block))?;
     each_archive(suites, &[SHOWN], send, |_| Some(cases::shown_block))?;
-    each_archive(suites, &[KZG], send, |name| {
-        name.contains("/verify_kzg_proof/").then_some(cases::opening)
-    })?;
-    receipts(suites, send)
+    each_archive(suites, &[KZG], send, of_kzg)?;
+    receipts(suites, send)?;
+    tools(suites, send)
 }
 
 /// How a file of execution-specs is run goes by its folder.
@@ -132,11 +186,27 @@ fn of_eest(name: &str) -> Option<Run> {
     found.map(|(_, run)| *run)
 }
 
-/// How one of the various small files is run. What is left out is about encryption between nodes, and about keys of tries before
-/// they are hashed.
+/// How a vector about KZG is run goes by the function that it calls. Others are about what no function here does.
+fn of_kzg(name: &str) -> Option<Run> {
+    const FUNCTIONS: [(&str, Run); 8] = [
+        ("/verify_kzg_proof/", cases::opening),
+        ("/blob_to_kzg_commitment/", cases::commitment),
+        ("/compute_blob_kzg_proof/", cases::blob_proof),
+        ("/verify_blob_kzg_proof/", cases::sidecar),
+        ("/verify_blob_kzg_proof_batch/", cases::sidecars),
+        ("/verify_cell_kzg_proof_batch/", cases::whole_blob),
+        ("/compute_cells/", cases::cells),
+        ("/compute_cells_and_kzg_proofs/", cases::cells_and_proofs),
+    ];
+    let found = FUNCTIONS.iter().find(|(function, _)| name.contains(function));
+    found.map(|(_, run)| *run)
+}
+
+/// How one of the various small files is run. What is left out is about encryption between nodes.
 fn basic(name: &str) -> Option<Run> {
     match name.rsplit('/').next()? {
         "genesishashestest.json" => Some(cases::genesis),
+        "hexencodetest.json" => Some(tries::path_file),
         "keyaddrtest.json" => Some(cases::keys),
         name if name.starts_with("difficulty") => Some(cases::network_difficulties),
         _ => None,
@@ -175,7 +245,8 @@ fn each_file(
         return Ok(());
     }
     let wanted = |name: &str| {
-        (name.ends_with(".json") || name.ends_with(".yaml")) && !name.contains("/.meta/")
+        let data = [".json", ".jsonl", ".rlp", ".yaml"].iter().any(|ending| name.ends_with(ending));
+        data && !name.contains("/.meta/")
     };
     archive::for_each_file(&path, wanted, visit).map_err(fault(&path))
 }
@@ -210,14 +281,36 @@ fn present(suites: &Suites, path: &Path) -> Result<bool, SetupError> {
 }
 
 fn chains(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
-    for (genesis, blocks, last, forks) in CHAINS {
-        let (genesis, path) = (suites.dir.join(genesis), suites.dir.join(blocks));
-        if present(suites, &genesis)? && present(suites, &path)? {
-            send(Box::new(move |judge| {
-                let run = || chain::import(&genesis, &path, last).map(drop);
-                judge.case(Kind::Chain, forks, blocks, run).into_iter().collect()
-            }));
+    for ChainFiles { genesis, blocks, last, state, forks } in CHAINS {
+        let [genesis, path] = [genesis, blocks].map(|file| suites.dir.join(file));
+        if !present(suites, &genesis)? || !present(suites, &path)? {
+            continue;
         }
+        let mut dump = state.map(|file| suites.dir.join(file));
+        if let Some(file) = &dump
+            && !present(suites, file)?
+        {
+            dump = None;
+        }
+        send(Box::new(move |judge| {
+            let run = || chain::import(&genesis, &path, last, dump.as_deref());
+            judge.case(Kind::Chain, forks, blocks, run).into_iter().collect()
+        }));
+    }
+    Ok(())
+}
+
+/// Sends a job for a file that stands alone.
+fn whole_file(
+    suites: &Suites,
+    file: &'static str,
+    send: &Sink<'_>,
+    run: Run,
+) -> Result<(), SetupError> {
+    let path = suites.dir.join(file);
+    if present(suites, &path)? {
+        let content = fs::read(&path).map_err(fault(&path))?;
+        send(Box::new(move |judge| run(judge, file, &content)));
     }
     Ok(())
 }
@@ -276,5 +369,27 @@ fn receipts(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
     if let Some((block, receipts)) = block.zip(receipts) {
         send(Box::new(move |judge| cases::shown_receipts(judge, RECEIPTS, &block, &receipts)));
     }
+    Ok(())
+}
+
+/// A call has several files, and many calls share them.
+fn tools(suites: &Suites, send: &Sink<'_>) -> Result<(), SetupError> {
+    let mut files = t8n::Files::default();
+    each_file(suites, T8N, |name, content| {
+        files.insert(&name, content);
+        true
+    })?;
+    if files.is_empty() {
+        return Ok(());
+    }
+    let files = Arc::new(files);
+    for call in t8n::CALLS {
+        let files = files.clone();
+        send(Box::new(move |judge| {
+            let run = || call.run(&files);
+            judge.case(Kind::T8n, call.fork, &call.name(), run).into_iter().collect()
+        }));
+    }
+    send(Box::new(move |judge| cases::unused(judge, T8N, &files)));
     Ok(())
 }

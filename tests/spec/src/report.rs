@@ -39,6 +39,8 @@ pub enum Kind {
     Rlp,
     /// Fixtures with one transaction on a state.
     State,
+    /// What go-ethereum's tools make of single blocks and transactions.
+    T8n,
     /// Traces of single transactions, as geth has them.
     Tracer,
     /// Transactions by themselves, valid or not.
@@ -64,6 +66,7 @@ impl fmt::Display for Kind {
             Self::Real => "real",
             Self::Rlp => "rlp",
             Self::State => "state",
+            Self::T8n => "t8n",
             Self::Tracer => "tracer",
             Self::Transaction => "transaction",
             Self::Trie => "trie",

@@ -8,14 +8,15 @@ use ethrex_stf::Ethereum;
 use ethrex_trie::{state_root_of, update_state};
 use ethrex_types::alloy_consensus::{Signed, TxLegacy};
 use ethrex_types::{
-    AccountDiff, AccountInfo, Block, ChainSpec, Fork, Header, RecoveredBlock, RunningRoot,
-    SealedBlock, StateDiff, StateError, StateReader, Tx,
+    AccountDiff, AccountInfo, ChainSpec, Fork, Header, RunningRoot, StateDiff, StateError,
+    StateReader, Tx,
 };
 use serde::Deserialize;
 
 use crate::blockchain::{Account, Config, state_of};
 use crate::forks::ForkError;
 use crate::ledger::{Ledger, State};
+use crate::transactions;
 
 /// A file of state tests, by name.
 pub type StateTests = BTreeMap<String, StateTest>;
@@ -226,13 +227,7 @@ impl StateTest {
         let Ok(tx) = alloy_eips::eip2718::Decodable2718::decode_2718_exact(bytes) else {
             return Ok(None);
         };
-        let mut block = Block::default();
-        block.body.transactions = vec![tx];
-        let recovered = RecoveredBlock::recover_at(fork, SealedBlock::seal(block)).ok();
-        Ok(recovered.and_then(|block| {
-            let (tx, sender) = block.transactions().next()?;
-            Some((tx.clone(), sender))
-        }))
+        Ok(transactions::recover(fork, tx))
     }
 
     /// A transaction that the test describes without signing it.

@@ -24,12 +24,14 @@ pub struct TransactionTest {
     result: BTreeMap<String, Expected>,
 }
 
-/// What the bytes are in one fork.
+/// What the bytes are in one fork. The aliases are go-ethereum's names.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Expected {
+pub(crate) struct Expected {
+    #[serde(alias = "error")]
     exception: Option<String>,
     hash: Option<B256>,
+    #[serde(alias = "address")]
     sender: Option<Address>,
     intrinsic_gas: Option<U64>,
 }
@@ -68,26 +70,36 @@ impl TransactionTest {
     /// # Errors
     /// If it is judged otherwise.
     pub fn run(&self, fork: &str) -> Result<(), Unmet> {
-        let expected = self.result.get(fork).ok_or(Unmet::NoFork)?;
-        let judged = self.judge(fork, expected);
-        match (judged, &expected.exception) {
+        self.result.get(fork).ok_or(Unmet::NoFork)?.run(fork, &self.txbytes)
+    }
+}
+
+/// A transaction with its sender by the rules of a fork; `None` where nobody signed it.
+pub(crate) fn recover(fork: Fork, tx: Tx) -> Option<(Tx, Address)> {
+    let mut block = Block::default();
+    block.body.transactions = vec![tx];
+    let recovered = RecoveredBlock::recover_at(fork, SealedBlock::seal(block)).ok()?;
+    let (tx, sender) = recovered.transactions().next()?;
+    Some((tx.clone(), sender))
+}
+
+impl Expected {
+    /// Judges these bytes.
+    pub(crate) fn run(&self, fork: &str, txbytes: &Bytes) -> Result<(), Unmet> {
+        match (self.judge(fork, txbytes), &self.exception) {
             (Ok(()), Some(exception)) => Err(Unmet::Taken(exception.clone())),
             (Err(Unmet::Refused(_)), Some(_)) => Ok(()),
             (judged, _) => judged,
         }
     }
 
-    fn judge(&self, fork: &str, expected: &Expected) -> Result<(), Unmet> {
+    fn judge(&self, fork: &str, txbytes: &Bytes) -> Result<(), Unmet> {
         let refused = |why: String| Unmet::Refused(why);
         let spec = forks::fixture(fork, 1, &BTreeMap::new())?;
         let at = spec.fork_at(1, 1);
-        let tx = Tx::decode_2718_exact(&self.txbytes).map_err(|why| refused(why.to_string()))?;
+        let tx = Tx::decode_2718_exact(txbytes).map_err(|why| refused(why.to_string()))?;
         Ethereum.admit(&tx).map_err(|why| refused(why.to_string()))?;
-        let mut block = Block::default();
-        block.body.transactions = vec![tx.clone()];
-        let block = RecoveredBlock::recover_at(at, SealedBlock::seal(block))
-            .map_err(|why| refused(why.to_string()))?;
-        let sender = block.senders()[0];
+        let (tx, sender) = recover(at, tx).ok_or_else(|| refused("no signature".into()))?;
         let header = Header {
             number: 1,
             timestamp: 1,
@@ -103,17 +115,17 @@ impl TransactionTest {
             RunError::Invalid(why) => refused(why.to_string()),
             RunError::Fault(fault) => Unmet::Fault(fault),
         })?;
-        if expected.exception.is_some() {
+        if self.exception.is_some() {
             return Ok(());
         }
-        if expected.hash.is_some_and(|hash| hash != tx.hash()) {
+        if self.hash.is_some_and(|hash| hash != tx.hash()) {
             return Err(Unmet::Different("hash"));
         }
-        if expected.sender.is_some_and(|expected| expected != sender) {
+        if self.sender.is_some_and(|expected| expected != sender) {
             return Err(Unmet::Different("sender"));
         }
         let gas = TxBounds::at(&spec, 1, 1).initial_gas(&tx, sender).intrinsic;
-        if expected.intrinsic_gas.is_some_and(|expected| expected.to::<u64>() != gas) {
+        if self.intrinsic_gas.is_some_and(|expected| expected.to::<u64>() != gas) {
             return Err(Unmet::Different("intrinsic gas"));
         }
         Ok(())

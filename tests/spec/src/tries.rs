@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{B256, Bytes, U512, hex, keccak256};
 use alloy_rlp::{Encodable, Header as RlpHeader};
-use ethrex_trie::{EMPTY_ROOT, HashedNodes, Trie};
+use ethrex_trie::{EMPTY_ROOT, HashedNodes, Nibbles, Trie};
 use ethrex_types::StateError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -36,9 +36,30 @@ struct RlpTest {
     out: Bytes,
 }
 
+/// A path in a node, as nibbles and as it is written (Yellow Paper, appendix C).
+#[derive(Debug, Deserialize)]
+struct PathTest {
+    seq: Vec<u8>,
+    /// Whether it ends in a value.
+    term: bool,
+    out: String,
+}
+
 /// How a test was not met.
 #[derive(Debug, thiserror::Error)]
 pub enum Unmet {
+    /// The path is no bytes.
+    #[error("the path")]
+    Hex(#[from] hex::FromHexError),
+    /// The path does not fit into a key.
+    #[error("a path of {0} nibbles")]
+    PathLength(usize),
+    /// The path is not in the node, or the value not behind it.
+    #[error("the trie has no {0} there")]
+    NotThere(&'static str),
+    /// The path is written otherwise.
+    #[error("the path is {0}")]
+    Path(Bytes),
     /// A key is no hash, and the tries of Ethereum's state have no others.
     #[error("a key of {0} bytes")]
     KeyLength(usize),
@@ -87,6 +108,59 @@ pub fn rlp_file(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
         };
         tests.iter().filter_map(run).collect()
     })
+}
+
+/// The paths of a file.
+pub fn path_file(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
+    judge.file(Kind::Trie, file, content, |tests: BTreeMap<String, PathTest>| {
+        let run = |(name, test): (&String, &PathTest)| {
+            judge.case(Kind::Trie, "any", &format!("{file}::{name}"), || test.run())
+        };
+        tests.iter().filter_map(run).collect()
+    })
+}
+
+/// Nibbles of a key.
+const KEY_NIBBLES: usize = 64;
+
+impl PathTest {
+    /// A trie of two keys that part so that the path is that of a leaf, or of the extension at the root. What is written is read again.
+    fn run(&self) -> Result<(), Unmet> {
+        let too_long = Unmet::PathLength(self.seq.len());
+        let rest = (KEY_NIBBLES - 1).checked_sub(self.seq.len()).ok_or(too_long)?;
+        let filling = vec![0; rest];
+        // The path ends its key, or begins it.
+        let (before, after) = if self.term { (&filling, &self.seq) } else { (&self.seq, &filling) };
+        let key = |parting: u8| {
+            let nibbles = [before.as_slice(), &[parting], after.as_slice()].concat();
+            let (pairs, _) = nibbles.as_chunks::<2>();
+            let bytes: Vec<u8> = pairs.iter().map(|[high, low]| (high << 4) | low).collect();
+            B256::from_slice(&bytes)
+        };
+        // Long enough for a node that stands on its own.
+        let value = vec![1; 40];
+        let none = HashedNodes::default();
+        let mut trie = Trie::open(&none, None, EMPTY_ROOT);
+        for parting in [0, 1] {
+            trie.insert(key(parting), value.clone())?;
+        }
+        let (root, nodes) = trie.commit();
+        let place = if self.term { [before.as_slice(), &[0]].concat() } else { Vec::new() };
+        let node = nodes.get(&Nibbles::from_nibbles(&place)).cloned().flatten();
+        let node = node.ok_or(Unmet::NotThere("node"))?;
+        let mut content = node.as_ref();
+        RlpHeader::decode(&mut content).map_err(Unmet::Decoding)?;
+        let path = RlpHeader::decode_bytes(&mut content, false).map_err(Unmet::Decoding)?;
+        if path != hex::decode(&self.out)? {
+            return Err(Unmet::Path(Bytes::copy_from_slice(path)));
+        }
+        let nodes: HashedNodes = nodes.into_values().flatten().collect();
+        let mut trie = Trie::open(&nodes, None, root);
+        match trie.get(key(0))? {
+            Some(read) if read == value => Ok(()),
+            _ => Err(Unmet::NotThere("value")),
+        }
+    }
 }
 
 impl TrieTest {

@@ -9,13 +9,15 @@ use crate::blocks::{self, RpcBlock, Shown, StoredBlock};
 use crate::difficulty::{self, DifficultyFile};
 use crate::engine::{EngineFixture, EngineFixtures};
 use crate::execute;
-use crate::kzg;
+use crate::kzg::{self, Vector};
 use crate::precompiles::{self, Vectors};
 use crate::prestate::PrestateBlock;
 use crate::real::RealBlock;
 use crate::report::{Case, Kind};
 use crate::run::Judge;
 use crate::state::StateTests;
+use crate::stateless_input;
+use crate::t8n;
 use crate::tracer::TracerCase;
 use crate::transactions::TransactionTests;
 
@@ -156,10 +158,71 @@ pub(super) fn shown_receipts(
     judge.case(Kind::Block, "mainnet", file, run).into_iter().collect()
 }
 
+/// Blocks in a row, by themselves.
+pub(super) fn rows(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
+    judge.case(Kind::Block, "rows", file, || blocks::row(content)).into_iter().collect()
+}
+
+/// An input of stateless validation.
+pub(super) fn stateless_input(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
+    let run = || stateless_input::run(&content.to_vec().into());
+    judge.case(Kind::Real, "earlier Amsterdam", file, run).into_iter().collect()
+}
+
+/// A vector about KZG.
+fn kzg(
+    judge: &Judge<'_>,
+    (fork, file): (&str, &str),
+    content: &[u8],
+    test: fn(&Vector<'_>) -> Result<(), kzg::Unmet>,
+) -> Vec<Case> {
+    let run = || test(&Vector::new(&String::from_utf8_lossy(content)));
+    judge.case(Kind::Kzg, fork, file, run).into_iter().collect()
+}
+
 /// Whether a commitment opens to a value: what the precompile says, and the library for guests.
 pub(super) fn opening(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
-    let run = || kzg::opening(&String::from_utf8_lossy(content));
-    judge.case(Kind::Kzg, "Cancun", file, run).into_iter().collect()
+    kzg(judge, ("Cancun", file), content, kzg::opening)
+}
+
+/// The commitment to a blob.
+pub(super) fn commitment(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
+    kzg(judge, ("Cancun", file), content, kzg::commitment)
+}
+
+/// The proof of a blob.
+pub(super) fn blob_proof(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
+    kzg(judge, ("Cancun", file), content, kzg::blob_proof)
+}
+
+/// A blob with its proof, sent to the pool.
+pub(super) fn sidecar(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
+    kzg(judge, ("Prague", file), content, kzg::sidecar)
+}
+
+/// Blobs with their proofs, sent to the pool in one transaction.
+pub(super) fn sidecars(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
+    kzg(judge, ("Prague", file), content, kzg::sidecars)
+}
+
+/// Cells with their proofs, where they are those of one whole blob.
+pub(super) fn whole_blob(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
+    let text = String::from_utf8_lossy(content);
+    let vector = Vector::new(&text);
+    if !vector.is_about_a_whole_blob() {
+        return Vec::new();
+    }
+    kzg(judge, ("Osaka", file), content, kzg::whole_blob)
+}
+
+/// The cells of a blob.
+pub(super) fn cells(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
+    kzg(judge, ("Osaka", file), content, kzg::cells)
+}
+
+/// The cells of a blob, and their proofs.
+pub(super) fn cells_and_proofs(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case> {
+    kzg(judge, ("Osaka", file), content, kzg::cells_and_proofs)
 }
 
 /// A real block with a witness, in two files.
@@ -195,4 +258,13 @@ pub(super) fn genesis(judge: &Judge<'_>, file: &str, content: &[u8]) -> Vec<Case
     judge.file(Kind::Block, file, content, |genesis: basics::GenesisBlock| {
         judge.case(Kind::Block, "Frontier", file, || genesis.run()).into_iter().collect()
     })
+}
+
+/// Answers in the data that nothing here asks for.
+pub(super) fn unused(judge: &Judge<'_>, archive: &str, files: &t8n::Files) -> Vec<Case> {
+    let run = || match files.unused().first() {
+        Some(name) => Err(t8n::Unmet::Unasked((*name).to_owned())),
+        None => Ok(()),
+    };
+    judge.case(Kind::T8n, "any", archive, run).into_iter().collect()
 }

@@ -307,7 +307,8 @@ interface INativeRollup {
     /// @notice Proves and keeps the root of the rollup's outgoing messages as of block `number`.
     function proveOutbox(uint64 number, bytes[] calldata accountProof, bytes[] calldata storageProof) external;
     /// @notice Delivers a message from the rollup. If the receiver fails, nothing happens and the message can be claimed
-    /// again, so that nobody can choose a bad moment for it.
+    /// again, so that nobody can choose a bad moment for it. A receiver that claims its own message gets the value alone,
+    /// without the data: it knows of the message, and may be unable to take the call.
     /// @param number of a block with a proven outbox
     /// @param path of the message's leaf: 32 siblings, from below
     function claim(Message calldata message, uint64 number, bytes32[] calldata path, address feeRecipient) external;

@@ -4,13 +4,14 @@ pragma solidity =0.8.31;
 import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
 import {TrieProof} from "@openzeppelin/contracts/utils/cryptography/TrieProof.sol";
 
+import {IRefundReceiver} from "../../src/interfaces/INativeMessenger.sol";
 import {INativeRollup} from "../../src/interfaces/INativeRollup.sol";
 import {NATIVE_MESSENGER} from "../../src/native/lib/NativeConstants.sol";
 import {MessageLeaf} from "../../src/native/lib/MessageLeaf.sol";
 import {Ethereum} from "./support/Ethereum.sol";
 import {NaiveTree} from "./support/NaiveTree.sol";
 import {NativeTest} from "./support/NativeTest.sol";
-import {Bomb, Hungry, Moody, Recorder, Reentrant} from "./support/Receivers.sol";
+import {Bomb, Hungry, Moody, Recorder, Reentrant, Wallet} from "./support/Receivers.sol";
 
 contract OutboxTest is NativeTest {
     address private _relayer = address(0x4e1a);
@@ -317,6 +318,43 @@ contract OutboxTest is NativeTest {
         _settle();
         vm.expectRevert(abi.encodeWithSelector(INativeRollup.TransferFailed.selector, _relayer));
         _claim(0);
+    }
+
+    /// What failed on the rollup comes back with its data (IRefundReceiver), which an ordinary wallet does not take. Anybody
+    /// may send it back, so that its ETH would be out of reach for good.
+    function test_C04_receiverThatTakesNoCall_claimsByItself() public {
+        Wallet wallet = new Wallet();
+        INativeRollup.Message memory none;
+        _send(address(wallet), 2 ether, 1 ether, abi.encodeCall(IRefundReceiver.onMessageRefunded, (none)));
+        _settle();
+        vm.expectRevert(INativeRollup.DeliveryFailed.selector);
+        _claim(0);
+        vm.expectEmit(address(rollup));
+        emit INativeRollup.Claimed(0, true);
+        (bool success,) = wallet.execute(address(rollup), _claiming(0, address(0xdef)));
+        vm.assertTrue(success);
+        vm.assertEq(address(wallet).balance, 2 ether);
+        vm.assertEq(address(0xdef).balance, 1 ether);
+        vm.assertEq(rollup.escrow(), 97 ether);
+        bytes memory again;
+        (success, again) = wallet.execute(address(rollup), _claiming(0, address(0xdef)));
+        vm.assertFalse(success);
+        vm.assertEq(again, _error(INativeRollup.AlreadyClaimed.selector, 0));
+    }
+
+    function test_C05_claimByAnother_callsWithTheData() public {
+        Wallet wallet = new Wallet();
+        Recorder receiver = new Recorder();
+        _send(address(receiver), 1 ether, 0, hex"c0ffee");
+        _settle();
+        (bool success,) = wallet.execute(address(rollup), _claiming(0, stranger));
+        vm.assertTrue(success);
+        vm.assertEq(receiver.data(), hex"c0ffee");
+    }
+
+    function _claiming(uint256 index, address feeRecipient) private view returns (bytes memory) {
+        bytes32[] memory path = NaiveTree.messagePath(_outbox, index);
+        return abi.encodeCall(INativeRollup.claim, (_messages[index], 1, path, feeRecipient));
     }
 
     function test_withdrawCredit_refused_keepsIt() public {

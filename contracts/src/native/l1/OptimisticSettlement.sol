@@ -157,8 +157,7 @@ abstract contract OptimisticSettlement is Settlement {
         _settled.since = uint64(block.timestamp);
         uint256 reward = BOND / 2;
         credit[msg.sender] += reward;
-        (bool burnt,) = address(0).call{value: BOND - reward}("");
-        require(burnt, TransferFailed(address(0)));
+        _pay(address(0), BOND - reward);
     }
 
     function _finalize(Settled memory s, Proposal memory p) private {

@@ -94,8 +94,7 @@ abstract contract RollupBase is INativeRollup, ReentrancyGuardTransient {
     function withdrawCredit(address to) external override nonReentrant {
         uint256 amount = credit[msg.sender];
         credit[msg.sender] = 0;
-        (bool success,) = to.call{value: amount}("");
-        require(success, TransferFailed(to));
+        _pay(to, amount);
     }
 
     /// @inheritdoc INativeRollup
@@ -148,6 +147,12 @@ abstract contract RollupBase is INativeRollup, ReentrancyGuardTransient {
     function timeoutOpen() external override {
         require(isOpen(), NotOpen());
         emit Opened(uint64(block.timestamp));
+    }
+
+    /// @dev Sends wei, or reverts.
+    function _pay(address to, uint256 amount) internal {
+        (bool paid,) = to.call{value: amount}("");
+        require(paid, TransferFailed(to));
     }
 
     function _keepRoot(uint64 number, bytes32 root) internal {

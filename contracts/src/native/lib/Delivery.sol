@@ -13,6 +13,13 @@ library Delivery {
         return available - available / 64 >= gasLimit + CALL_GAS;
     }
 
+    /// @notice Leaves nothing of `data`.
+    function empty(bytes memory data) internal pure {
+        assembly ("memory-safe") {
+            mstore(data, 0)
+        }
+    }
+
     /// @notice Calls `to` with so much gas. What it returns is not copied, so it cannot cost the caller anything.
     function call(address to, uint256 value, uint256 gasLimit, bytes memory data) internal returns (bool success) {
         assembly ("memory-safe") {

@@ -37,6 +37,16 @@ contract Moody {
     }
 }
 
+/// @notice A wallet of an older kind: it takes ETH that comes alone, and no call that carries any. Its owner can make it
+/// call anybody.
+contract Wallet {
+    receive() external payable {}
+
+    function execute(address to, bytes calldata data) external returns (bool success, bytes memory output) {
+        (success, output) = to.call(data);
+    }
+}
+
 /// @notice Returns more than anybody wants to copy.
 contract Bomb {
     receive() external payable {

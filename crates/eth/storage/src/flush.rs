@@ -105,9 +105,11 @@ impl Core {
 
     /// Moves the base as far as the head allows, or a step further if the database is being closed.
     pub(crate) fn flush_due(&self) -> Result<(), StorageError> {
-        let _flushing = self.flushing.lock();
+        let mut flushing = self.flushing.lock();
+        self.end_flush(&mut flushing)?;
         while let Some(flush) = self.begin(None)? {
-            self.finish(&flush)?;
+            *flushing = Some(flush);
+            self.end_flush(&mut flushing)?;
             if self.closing.load(Ordering::Relaxed) {
                 break;
             }
@@ -115,15 +117,25 @@ impl Core {
         Ok(())
     }
 
+    /// Finishes the flush that was begun, if one was. If that fails it stays begun: half of it may be on disk, and only the same flush
+    /// can make that whole.
+    pub(crate) fn end_flush(&self, flushing: &mut Option<Flush>) -> Result<(), StorageError> {
+        if let Some(flush) = flushing {
+            self.finish(flush)?;
+            *flushing = None;
+        }
+        Ok(())
+    }
+
     /// Finishes the flush to `target` that an earlier run of the program may have begun.
     pub(crate) fn finish_flush(&self, target: BlockRef) -> Result<(), StorageError> {
-        let _flushing = self.flushing.lock();
+        let mut flushing = self.flushing.lock();
         if target == self.tree.read().base {
             return Ok(());
         }
         let dangling = StorageError::Dangling { table: Table::Layers.name() };
-        let flush = self.begin(Some(target))?.ok_or(dangling)?;
-        self.finish(&flush)
+        *flushing = Some(self.begin(Some(target))?.ok_or(dangling)?);
+        self.end_flush(&mut flushing)
     }
 
     /// Decides on the next base, or takes the one given, and gives up all blocks that do not stand on it.
@@ -196,7 +208,7 @@ impl Core {
 }
 
 /// A flush on its way.
-struct Flush {
+pub(crate) struct Flush {
     /// The next base.
     target: Arc<Layer>,
     /// Blocks that do not stand on it.

@@ -12,7 +12,11 @@ use ethrex_types::{Receipt, RecoveredBlock, StateDiff};
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
-    commit::Committer, engine::Snapshot, error::StorageError, flush::Flusher, layer::Tree,
+    commit::Committer,
+    engine::Snapshot,
+    error::StorageError,
+    flush::{Flush, Flusher},
+    layer::Tree,
 };
 
 /// A block by height and hash.
@@ -75,8 +79,9 @@ pub(crate) struct Core {
     pub(crate) tree: RwLock<Tree>,
     /// Held while disk and tree change together. Always taken before the lock of the tree.
     pub(crate) writer: Mutex<()>,
-    /// Held by whoever flushes. Always taken before the writer.
-    pub(crate) flushing: Mutex<()>,
+    /// Held by whoever flushes, and what is left of a flush that failed: nothing else may move the base before that is done. Always
+    /// taken before the writer.
+    pub(crate) flushing: Mutex<Option<Flush>>,
     /// The handle is gone: whoever flushes stops at the next group.
     pub(crate) closing: AtomicBool,
 }

@@ -456,6 +456,8 @@ enum Op {
     Past(prop::sample::Index, bool),
     /// Grows until the engine dies after some commits, then restarts.
     Crash(usize, Plan),
+    /// Grows until the engine fails after some commits, and goes on once it works again.
+    Fail(usize, Plan),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -470,6 +472,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Restart),
         2 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(at, go)| Op::Past(at, go)),
         2 => (0usize..60, plan()).prop_map(|(commits, plan)| Op::Crash(commits, plan)),
+        2 => (0usize..60, plan()).prop_map(|(commits, plan)| Op::Fail(commits, plan)),
     ];
     proptest::collection::vec(op, 1..30)
 }
@@ -591,6 +594,12 @@ impl Run {
                 self.engine.left.store(commits, Ordering::SeqCst);
                 let _ = self.grow(60, &plan);
                 self.restart();
+                assert_eq!(self.storage.head().hash, self.model.head);
+            }
+            Op::Fail(commits, plan) => {
+                self.engine.left.store(commits, Ordering::SeqCst);
+                let _ = self.grow(60, &plan);
+                self.engine.left.store(usize::MAX, Ordering::SeqCst);
                 assert_eq!(self.storage.head().hash, self.model.head);
             }
         }

@@ -112,12 +112,10 @@ impl Storage {
     /// # Errors
     /// If the database fails, or what it keeps does not lead where it should.
     pub fn state_below(&self, number: u64) -> Result<Option<Past>, StorageError> {
-        let _flushing = self.core().flushing.lock();
+        let mut flushing = self.core().flushing.lock();
+        self.core().end_flush(&mut flushing)?;
         let snapshot = self.snapshot()?;
         let base: Base = read_existing(&*snapshot, Table::Meta, meta::BASE)?;
-        if base.block != base.target {
-            return Ok(None);
-        }
         let (mut at, mut undone, mut merged) = (base.block, vec![], Changes::default());
         while at.number > number {
             let row: Option<UndoRow> = read(&*snapshot, Table::Undos, &block_key(at))?;
@@ -151,7 +149,8 @@ impl Storage {
     /// If the database fails.
     pub fn rewind(&self, past: &Past) -> Result<bool, StorageError> {
         let core = self.core();
-        let _flushing = core.flushing.lock();
+        let mut flushing = core.flushing.lock();
+        core.end_flush(&mut flushing)?;
         let _writer = core.writer.lock();
         let (base, head) = {
             let tree = core.tree.read();

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use ethrex_stf::{Rules, next_base_fee, next_excess_blob_gas};
 use ethrex_types::{
     AccountInfo, ChainSpec, Fork, PooledTx, SealedHeader, StateError, StateReader, Tx,
@@ -37,8 +37,18 @@ pub(crate) struct Shared {
     pub(crate) rules: Arc<dyn Rules>,
     config: PoolConfig,
     pub(crate) journal: Arc<dyn Journal>,
+    /// Held by all who write to the journal, alone by who deletes from it. Taken before `inner`.
+    pub(crate) forgetting: RwLock<()>,
     pub(crate) inner: RwLock<Inner>,
     arrived: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// Writes rows to the journal.
+    pub(crate) fn put(&self, rows: &[(B256, Bytes)]) -> Result<(), JournalError> {
+        let _writing = self.forgetting.read();
+        self.journal.put(rows)
+    }
 }
 
 /// What the pool knows about the block that comes next.
@@ -132,6 +142,7 @@ impl Pool {
             rules,
             config,
             journal,
+            forgetting: RwLock::default(),
             inner: RwLock::new(inner),
             arrived: watch::channel(0).0,
         };
@@ -147,7 +158,7 @@ impl Pool {
     pub fn add(&self, tx: PooledTx) -> Result<B256, AddError> {
         let result = self.insert(tx, true).and_then(|(tx, displaced)| {
             let hash = tx.hash();
-            if let Err(fault) = self.shared.journal.put(&[(hash, tx.encode_pooled().into())]) {
+            if let Err(fault) = self.shared.put(&[(hash, tx.encode_pooled().into())]) {
                 self.remove(hash);
                 return Err(fault.into());
             }

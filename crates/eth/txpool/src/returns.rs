@@ -68,7 +68,7 @@ impl Pool {
     /// Writes rows to the journal. If that fails, they are lost with the process.
     fn write(&self, rows: &[(B256, Bytes)]) {
         if !rows.is_empty()
-            && let Err(fault) = self.shared.journal.put(rows)
+            && let Err(fault) = self.shared.put(rows)
         {
             tracing::warn!(count = rows.len(), error = %fault, "keep transactions of reorged blocks");
         }
@@ -133,13 +133,22 @@ impl Pool {
         tx.is_eip4844() && tx.recover_signer().ok().and_then(used).unwrap_or_default()
     }
 
-    /// Takes transactions out of the journal. If that fails they come back after a restart and are refused then.
+    /// Takes transactions out of the journal, but for those that have come back since. If that fails they come back after a restart and
+    /// are refused then.
     pub(crate) fn forget(&self, hashes: &[B256]) {
         if hashes.is_empty() {
             return;
         }
-        if let Err(fault) = self.shared.journal.delete(hashes) {
-            tracing::warn!(count = hashes.len(), error = %fault, "forget transactions");
+        // Whoever has written a row meanwhile was told that it is there: nobody writes one between the look and the deletion.
+        let _forgetting = self.shared.forgetting.write();
+        let gone: Vec<_> = {
+            let inner = self.shared.inner.read();
+            hashes.iter().copied().filter(|hash| !inner.keeps(*hash)).collect()
+        };
+        if !gone.is_empty()
+            && let Err(fault) = self.shared.journal.delete(&gone)
+        {
+            tracing::warn!(count = gone.len(), error = %fault, "forget transactions");
         }
     }
 }

@@ -59,7 +59,9 @@ pub(crate) fn apply(
     let executed = match execute(&judge.chain, &mut past, branch)? {
         Ok(executed) => executed,
         Err(Refused { parent, why, invalid }) => {
-            let why = Rejection::new(Some(parent), &why);
+            // A parent on the branch was valid a moment ago, and is not stored.
+            let latest_valid = judge.as_latest_valid(parent)?.or(Some(parent));
+            let why = Rejection::new(latest_valid, &why);
             invalid.into_iter().for_each(|hash| judge.tracker.reject(hash, why.clone()));
             return Ok(ForkChoiceStatus::Invalid(why));
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use ethrex_stf::{InvalidBlock, check_header};
+use ethrex_stf::check_header;
 use ethrex_txpool::Pool;
 use ethrex_types::SealedBlock;
 use tokio::sync::watch;
@@ -206,12 +206,7 @@ impl Judge {
         match self.chain.import(block)? {
             Verdict::Valid => Ok(BlockStatus::Valid),
             Verdict::Invalid(why) => {
-                let latest_valid = match why {
-                    // The specification of Amsterdam leaves open whose fault a wrong list is.
-                    InvalidBlock::BlockAccessList { .. }
-                    | InvalidBlock::BlockAccessListItems { .. } => None,
-                    _ => self.as_latest_valid(parent)?,
-                };
+                let latest_valid = self.as_latest_valid(parent)?;
                 tracing::warn!(%hash, reason = %why, "a block is invalid");
                 Ok(self.reject(hash, Rejection::new(latest_valid, &why)))
             }
@@ -241,7 +236,7 @@ impl Judge {
     }
 
     /// A valid block as the answer names it: a block of proof of work has no name there.
-    fn as_latest_valid(&self, hash: B256) -> Result<Option<B256>, ImportError> {
+    pub(crate) fn as_latest_valid(&self, hash: B256) -> Result<Option<B256>, ImportError> {
         let header = self.chain.storage().header(hash).map_err(ImportError::Storage)?;
         Ok(header.map(|header| if header.difficulty.is_zero() { hash } else { B256::ZERO }))
     }

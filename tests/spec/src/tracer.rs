@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alloy_eips::eip2718::Decodable2718;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use alloy_rpc_types_trace::geth::{
     GethDebugBuiltInTracerType, GethDebugTracerConfig, GethDebugTracingOptions,
 };
@@ -13,9 +13,8 @@ use ethrex_evm::{BlockContext, BlockExecutor, InvalidTx};
 use ethrex_stf::{Ethereum, next_excess_blob_gas};
 use ethrex_types::alloy_consensus::transaction::SignerRecoverable;
 use ethrex_types::chain_spec::GenesisError;
-use ethrex_types::{
-    AccountInfo, ChainSpec, Genesis, Header, StateDiff, StateError, StateReader, Tx,
-};
+use ethrex_types::testing::DiffState;
+use ethrex_types::{ChainSpec, Genesis, Header, Tx};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -103,7 +102,7 @@ impl TracerCase {
     pub fn run(&self, name: &str) -> Result<(), Untraced> {
         let tracer = self.tracer(name)?;
         let spec = ChainSpec::new(self.genesis()?)?;
-        let state = Alloc(spec.genesis_diff());
+        let state = DiffState(spec.genesis_diff());
         let header = self.header(&spec)?;
         let tx = Tx::decode_2718(&mut self.input.as_ref()).map_err(|_| Untraced::Transaction)?;
         let sender = tx.recover_signer().map_err(|_| Untraced::Transaction)?;
@@ -225,31 +224,5 @@ fn difference(ours: &Value, theirs: &Value, at: &str) -> Option<String> {
             .find_map(|(index, (a, b))| difference(a, b, &format!("{at}[{index}]"))),
         _ if ours == theirs => None,
         _ => Some(format!("{at} is {ours}, geth says {theirs}")),
-    }
-}
-
-/// The accounts of a genesis as a state.
-struct Alloc(StateDiff);
-
-impl StateReader for Alloc {
-    fn account(&self, address: Address) -> Result<Option<AccountInfo>, StateError> {
-        Ok(self.0.accounts.get(&address).and_then(|account| account.info))
-    }
-
-    fn storage(&self, address: Address, slot: B256) -> Result<U256, StateError> {
-        let slots = self.0.accounts.get(&address).map(|account| &account.storage);
-        Ok(slots.and_then(|slots| slots.get(&slot)).copied().unwrap_or_default())
-    }
-
-    fn code(&self, hash: B256) -> Result<Option<Bytes>, StateError> {
-        Ok(self.0.codes.get(&hash).cloned())
-    }
-
-    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
-        Ok(self.0.accounts.get(&address).is_some_and(|account| !account.storage.is_empty()))
-    }
-
-    fn block_hash(&self, _number: u64) -> Result<Option<B256>, StateError> {
-        Ok(Some(B256::ZERO))
     }
 }

@@ -7,9 +7,8 @@ use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use ethrex_evm::{BlockContext, BlockExecutor, RunError, TxBounds};
 use ethrex_stf::{Ethereum, Rules};
 use ethrex_types::alloy_consensus::Transaction;
-use ethrex_types::{
-    AccountInfo, Block, Fork, Header, RecoveredBlock, SealedBlock, StateError, StateReader, Tx,
-};
+use ethrex_types::testing::DiffState;
+use ethrex_types::{AccountInfo, Block, Fork, Header, RecoveredBlock, SealedBlock, StateError, Tx};
 use serde::Deserialize;
 
 use crate::forks::{self, ForkError};
@@ -109,7 +108,10 @@ impl Expected {
             ..Header::default()
         };
         let context = BlockContext { header: &header, ommers: &[], withdrawals: None };
-        let state = Rich { sender, nonce: tx.nonce() };
+        // One account that can pay for anything, and has sent everything before.
+        let (nonce, balance) = (tx.nonce(), U256::MAX);
+        let rich = AccountInfo { nonce, balance, ..AccountInfo::default() };
+        let state = DiffState::of(sender, rich);
         let mut executor = BlockExecutor::open_bare(&spec, &Ethereum, &context, &state);
         executor.run(&tx, sender).map_err(|error| match error {
             RunError::Invalid(why) => refused(why.to_string()),
@@ -129,34 +131,5 @@ impl Expected {
             return Err(Unmet::Different("intrinsic gas"));
         }
         Ok(())
-    }
-}
-
-/// A state in which one account can pay for anything and has sent everything before.
-struct Rich {
-    sender: Address,
-    nonce: u64,
-}
-
-impl StateReader for Rich {
-    fn account(&self, address: Address) -> Result<Option<AccountInfo>, StateError> {
-        let rich = AccountInfo { nonce: self.nonce, balance: U256::MAX, ..AccountInfo::default() };
-        Ok((address == self.sender).then_some(rich))
-    }
-
-    fn storage(&self, _: Address, _: B256) -> Result<U256, StateError> {
-        Ok(U256::ZERO)
-    }
-
-    fn code(&self, _: B256) -> Result<Option<Bytes>, StateError> {
-        Ok(None)
-    }
-
-    fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
-        Ok(None)
-    }
-
-    fn has_storage(&self, _: Address) -> Result<bool, StateError> {
-        Ok(false)
     }
 }

@@ -11,6 +11,8 @@ pub mod privileged;
 pub mod receipt;
 pub mod state;
 pub mod system;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tx;
 
 pub use account::{AccountInfo, TrieAccount};

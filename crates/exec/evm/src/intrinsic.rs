@@ -69,35 +69,16 @@ impl TxBounds {
 #[cfg(test)]
 mod tests {
     use alloy_eips::eip2930::AccessList;
-    use alloy_primitives::{B256, Bytes, Signature, TxKind, U256};
+    use alloy_primitives::{B256, Signature, TxKind, U256};
     use ethrex_types::{
-        AccountInfo, Genesis, StateError, StateReader,
+        Genesis,
         alloy_consensus::{Signed, TxEip1559},
+        testing::DiffState,
     };
     use proptest::prelude::*;
 
     use super::*;
     use crate::{Call, CallError, EthereumTxRules, Overrides, simulate};
-
-    struct Empty;
-
-    impl StateReader for Empty {
-        fn account(&self, _: Address) -> Result<Option<AccountInfo>, StateError> {
-            Ok(None)
-        }
-        fn storage(&self, _: Address, _: B256) -> Result<U256, StateError> {
-            Ok(U256::ZERO)
-        }
-        fn code(&self, _: B256) -> Result<Option<Bytes>, StateError> {
-            Ok(None)
-        }
-        fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
-            Ok(None)
-        }
-        fn has_storage(&self, _: Address) -> Result<bool, StateError> {
-            Ok(false)
-        }
-    }
 
     fn spec(amsterdam: bool) -> ChainSpec {
         let mut genesis = Genesis::default();
@@ -117,7 +98,7 @@ mod tests {
     fn starts(spec: &ChainSpec, call: &Call) -> bool {
         let header = spec.genesis_header(B256::ZERO);
         let overrides = Overrides::default();
-        match simulate(spec, &EthereumTxRules, &header, &Empty, call, &overrides) {
+        match simulate(spec, &EthereumTxRules, &header, &DiffState::default(), call, &overrides) {
             Ok(_) => true,
             Err(CallError::Invalid(_)) => false,
             Err(CallError::Fault(fault)) => panic!("{fault}"),

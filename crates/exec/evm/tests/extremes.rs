@@ -7,27 +7,7 @@ use alloy_eips::{
 };
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use ethrex_evm::{Call, CallError, EthereumTxRules, Overrides, call::AccountOverride, simulate};
-use ethrex_types::{AccountInfo, ChainSpec, Fork, Genesis, Header, StateError, StateReader};
-
-struct Empty;
-
-impl StateReader for Empty {
-    fn account(&self, _: Address) -> Result<Option<AccountInfo>, StateError> {
-        Ok(None)
-    }
-    fn storage(&self, _: Address, _: B256) -> Result<U256, StateError> {
-        Ok(U256::ZERO)
-    }
-    fn code(&self, _: B256) -> Result<Option<Bytes>, StateError> {
-        Ok(None)
-    }
-    fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
-        Ok(None)
-    }
-    fn has_storage(&self, _: Address) -> Result<bool, StateError> {
-        Ok(false)
-    }
-}
+use ethrex_types::{ChainSpec, Fork, Genesis, Header, testing::DiffState};
 
 fn spec(fork: Fork) -> ChainSpec {
     let mut genesis = Genesis::default();
@@ -121,7 +101,9 @@ fn each_account_runs_the_code_that_replaces_its_own() {
     let overrides = Overrides { accounts: [(TO, account(&asks)), (other, account(&tells))].into() };
     let run = |to| {
         let call = Call { to: TxKind::Call(to), gas_limit: 100_000, ..Call::default() };
-        simulate(&spec, &EthereumTxRules, &header, &Empty, &call, &overrides).unwrap().output
+        simulate(&spec, &EthereumTxRules, &header, &DiffState::default(), &call, &overrides)
+            .unwrap()
+            .output
     };
     assert_eq!(run(TO), Bytes::copy_from_slice(keccak256(&tells).as_slice()));
     assert_eq!(run(other), Bytes::copy_from_slice(other.into_word().as_slice()));
@@ -154,8 +136,14 @@ fn no_call_panics() {
                         accounts: [(FROM, account(nonce, &[])), (TO, account(nonce, code))].into(),
                     };
                     for call in calls().flat_map(variants) {
-                        let result =
-                            simulate(&spec, &EthereumTxRules, header, &Empty, &call, &overrides);
+                        let result = simulate(
+                            &spec,
+                            &EthereumTxRules,
+                            header,
+                            &DiffState::default(),
+                            &call,
+                            &overrides,
+                        );
                         if let Err(CallError::Fault(fault)) = result {
                             panic!("{fault}: {call:?}");
                         }

@@ -222,7 +222,7 @@ mod tests {
     };
 
     use ethrex_trie::{HashedNodes, Nibbles, state_root_of};
-    use ethrex_types::AccountDiff;
+    use ethrex_types::{AccountDiff, testing::DiffState};
 
     use super::*;
 
@@ -247,31 +247,6 @@ mod tests {
                 return Err(StateError::Backend(Arc::new(std::io::Error::other("shaky"))));
             }
             self.nodes.node(owner, path, hash)
-        }
-    }
-
-    /// Answers anything: nobody compares it.
-    struct Whatever;
-
-    impl StateReader for Whatever {
-        fn account(&self, _: Address) -> Result<Option<AccountInfo>, StateError> {
-            Ok(None)
-        }
-
-        fn storage(&self, _: Address, _: B256) -> Result<U256, StateError> {
-            Ok(U256::ZERO)
-        }
-
-        fn code(&self, _: B256) -> Result<Option<Bytes>, StateError> {
-            Ok(None)
-        }
-
-        fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
-            Ok(None)
-        }
-
-        fn has_storage(&self, _: Address) -> Result<bool, StateError> {
-            Ok(false)
         }
     }
 
@@ -311,7 +286,7 @@ mod tests {
             let recording = Recording::of(&source, before.root);
             source.is_shaky.store(is_shaky, Relaxed);
             source.asked.store(0, Relaxed);
-            recording.watch(&Whatever, |state| {
+            recording.watch(&DiffState::default(), |state| {
                 for (address, slots) in accesses.accounts.iter().step_by(share) {
                     state.account(*address).unwrap();
                     for slot in slots {

@@ -6,34 +6,13 @@ use alloy_sol_types::{SolCall, SolEvent};
 use ethrex_protocol::{constants::BRIDGE_L2, contracts::CommonBridgeL2};
 use ethrex_stf::{BlockAttributes, BlockBuilder, BuildContext, BuiltBlock, Ethereum};
 use ethrex_types::{
-    AccountInfo, ChainSpec, Receipt, SealedHeader, StateDiff, StateError, StateReader, Tx,
+    ChainSpec, Receipt, SealedHeader, Tx,
     alloy_consensus::{Signed, TxEip1559},
+    testing::DiffState,
 };
 
 use super::*;
 use crate::{DeployConfig, genesis};
-
-/// A state held as one diff from nothing.
-struct Memory(StateDiff);
-
-impl StateReader for Memory {
-    fn account(&self, address: Address) -> Result<Option<AccountInfo>, StateError> {
-        Ok(self.0.accounts.get(&address).and_then(|account| account.info))
-    }
-    fn storage(&self, address: Address, slot: B256) -> Result<U256, StateError> {
-        let account = self.0.accounts.get(&address);
-        Ok(account.and_then(|a| a.storage.get(&slot)).copied().unwrap_or_default())
-    }
-    fn code(&self, hash: B256) -> Result<Option<Bytes>, StateError> {
-        Ok(self.0.codes.get(&hash).cloned())
-    }
-    fn block_hash(&self, _: u64) -> Result<Option<B256>, StateError> {
-        Ok(None)
-    }
-    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
-        Ok(self.0.accounts.get(&address).is_some_and(|account| !account.storage.is_empty()))
-    }
-}
 
 const DEPLOYER: Address = crate::dev::DEPLOYER.address;
 
@@ -44,7 +23,7 @@ fn terms() -> Terms {
 /// Runs transactions of the deployer in one block after the genesis.
 fn run(requests: impl IntoIterator<Item = TxRequest>) -> BuiltBlock {
     let spec = ChainSpec::new(serde_json::from_str(genesis::L1).unwrap()).unwrap();
-    let state = Memory(spec.genesis_diff());
+    let state = DiffState(spec.genesis_diff());
     let parent = SealedHeader::new(spec.genesis_header(B256::ZERO));
     let attributes = BlockAttributes {
         timestamp: parent.timestamp + 1,

@@ -13,7 +13,7 @@ mod head;
 use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::B256;
-use ethrex_chain::{ChainError, ForkChoiceError};
+use ethrex_chain::{ChainError, ForkChoiceError, Moved};
 use ethrex_l1::{Client, Header as L1Header, L1Error, SigningKey, Update};
 use ethrex_storage::StorageError;
 use ethrex_store::DerivedBlock;
@@ -139,6 +139,10 @@ pub struct Driver {
     forgotten: u64,
     /// Witnesses of blocks below this height are forgotten; `None` before any were in this run.
     unwitnessed: Option<u64>,
+    /// The head is to go back to this block, whose state has to be computed anew.
+    back: Option<B256>,
+    /// And does so.
+    goes_back: bool,
     /// All that L1 has is walked over.
     complete: bool,
     /// How often L1 was reorganised.
@@ -154,6 +158,7 @@ enum Work {
     Deriving(JoinHandle<Result<(Box<Plan>, DerivedBlock), BlocksError>>),
     Building(JoinHandle<Result<Option<Box<Begun>>, DriverError>>),
     Asking(JoinHandle<Result<Option<Asked>, DriverError>>),
+    GoingBack(JoinHandle<Result<(u64, Moved), DriverError>>),
 }
 
 #[derive(Debug)]
@@ -161,6 +166,8 @@ enum Done {
     Derived(Box<Plan>, DerivedBlock),
     Built(Box<Begun>),
     Asked(Asked),
+    /// From this height.
+    WentBack(u64, Moved),
     Nothing,
 }
 
@@ -204,6 +211,8 @@ impl Driver {
             verified: 0,
             forgotten: 0,
             unwitnessed: None,
+            back: None,
+            goes_back: false,
             complete: false,
             reorganised: 0,
             doubted: true,
@@ -228,7 +237,7 @@ impl Driver {
         let mut work: Option<Work> = None;
         loop {
             if work.is_none() {
-                work = self.derive_next()?;
+                work = self.next_work()?;
             }
             let idle = work.is_none();
             tokio::select! {
@@ -329,6 +338,18 @@ impl Driver {
         })
     }
 
+    /// What is to be done before anything else.
+    fn next_work(&mut self) -> Result<Option<Work>, DriverError> {
+        if let Some(work) = self.go_back()? {
+            return Ok(Some(work));
+        }
+        match self.derive_next()? {
+            Some(work) => Ok(Some(work)),
+            // When nothing is left to derive, the head may have to go back.
+            None => self.go_back(),
+        }
+    }
+
     /// The next block that L1 has and we have not walked over.
     fn derive_next(&mut self) -> Result<Option<Work>, DriverError> {
         let mut known = false;
@@ -347,7 +368,8 @@ impl Driver {
             // L1 went another way so far below the head that the state there must be computed anew.
             let parent = plan.at.parent.hash;
             if !self.parts.blocks.chain().storage().has_state(parent) {
-                self.publish(parent)?;
+                self.back = Some(parent);
+                return self.go_back();
             }
             let blocks = self.parts.blocks.clone();
             let derive = move || Ok((plan.clone(), blocks.derive(&plan)?));
@@ -387,6 +409,7 @@ impl Driver {
             }
             Done::Built(built) => self.on_built(*built),
             Done::Asked(asked) => self.on_asked(&asked),
+            Done::WentBack(from, moved) => self.on_back(from, &moved),
         }
     }
 
@@ -426,6 +449,10 @@ async fn join(work: &mut Option<Work>) -> Result<Done, DriverError> {
             Some(asked) => Done::Asked(asked),
             None => Done::Nothing,
         },
+        Some(Work::GoingBack(running)) => {
+            let (from, moved) = running.await??;
+            Done::WentBack(from, moved)
+        }
     };
     *work = None;
     Ok(done)

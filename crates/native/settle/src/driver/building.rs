@@ -85,6 +85,9 @@ impl Driver {
             return Ok(Some(self.ask()));
         }
         self.retire(time)?;
+        if let Some(work) = self.go_back()? {
+            return Ok(Some(work));
+        }
         let (Some(sequencing), Some(read)) = (&self.sequencer, self.read) else { return Ok(None) };
         let tip = self.own.tip(self.view.read(Follower::tip));
         let heartbeat =

@@ -1,10 +1,10 @@
 //! Where the head is: it follows the walk and our own blocks, and goes back with them.
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use ethrex_chain::Moved;
 use ethrex_types::{Tx, alloy_consensus::transaction::SignerRecoverable};
 
-use super::{Driver, DriverError};
+use super::{Driver, DriverError, Work};
 use crate::{blocks::BlocksError, follower::Follower};
 
 /// Witnesses that are forgotten in one write to the disk at least.
@@ -15,6 +15,10 @@ const MOST_WITNESSES: u64 = 4_096;
 impl Driver {
     /// Moves head, safe and final block to where the walk and our own blocks are.
     pub(super) fn follow(&mut self) -> Result<(), DriverError> {
+        if self.goes_back {
+            return Ok(()); // the head has one writer; it is followed again when that is done
+        }
+        self.back = None;
         let walk = self.view.read(Follower::tip).parent;
         let chain = self.parts.blocks.chain().clone();
         let (number, hash) = match self.own.newest().map(|block| block.after) {
@@ -70,25 +74,49 @@ impl Driver {
     }
 
     /// Makes a block the head. Transactions of blocks that are no longer part of the chain go back to the pool; they are in its
-    /// journal before the head moves.
-    pub(super) fn publish(&mut self, hash: B256) -> Result<(), DriverError> {
+    /// journal before the head moves. A block whose state is not kept any more becomes the head by [`Self::go_back`].
+    fn publish(&mut self, hash: B256) -> Result<(), DriverError> {
         let chain = self.parts.blocks.chain().clone();
-        let (old, new) = (chain.head(), self.parts.blocks.header(hash)?);
-        // Our own transactions are made anew for every item.
-        let operator = self.sequencer.as_ref().map(|sequencing| sequencing.operator.address());
-        let returns = |tx: &Tx| {
-            operator.is_none_or(|ours| tx.recover_signer().is_ok_and(|sender| sender != ours))
-        };
-        let pool = &self.parts.pool;
-        let Moved { fork, returned } = if chain.storage().has_state(hash) {
-            chain.go_to(new, pool, returns)?
-        } else {
-            let canonical = chain.storage().canonical_hash(new.number)? == Some(hash);
-            let moved = if canonical { chain.go_back(new, pool, returns)? } else { None };
-            moved.ok_or(BlocksError::NoState(hash))?
-        };
-        if fork < old.number {
-            let (from, to) = (old.number, fork);
+        if !chain.storage().has_state(hash) {
+            self.back = Some(hash);
+            return Ok(());
+        }
+        let (old, new) = (chain.head().number, self.parts.blocks.header(hash)?);
+        let moved = chain.go_to(new, &self.parts.pool, returns(self.operator()))?;
+        self.on_moved(old, &moved)
+    }
+
+    /// Begins to make a block the head that is so far below it that its state must be computed anew, if there is one: many blocks
+    /// may have to be executed for that.
+    pub(super) fn go_back(&mut self) -> Result<Option<Work>, DriverError> {
+        let Some(hash) = self.back.take() else { return Ok(None) };
+        let chain = self.parts.blocks.chain().clone();
+        if chain.storage().has_state(hash) {
+            return self.publish(hash).map(|()| None);
+        }
+        let (old, new) = (chain.head().number, self.parts.blocks.header(hash)?);
+        if chain.storage().canonical_hash(new.number)? != Some(hash) {
+            return Err(BlocksError::NoState(hash).into());
+        }
+        let (pool, returns) = (self.parts.pool.clone(), returns(self.operator()));
+        self.goes_back = true;
+        Ok(Some(Work::GoingBack(tokio::task::spawn_blocking(move || {
+            let moved = chain.go_back(new, &pool, returns)?.ok_or(BlocksError::NoState(hash))?;
+            Ok((old, moved))
+        }))))
+    }
+
+    /// The head has moved back as it was to. What L1 has next is derived first: blocks of our own that stand above may fall by that.
+    pub(super) fn on_back(&mut self, old: u64, moved: &Moved) -> Result<(), DriverError> {
+        self.goes_back = false;
+        self.on_moved(old, moved)?;
+        if self.complete { self.follow() } else { Ok(()) }
+    }
+
+    fn on_moved(&mut self, old: u64, moved: &Moved) -> Result<(), DriverError> {
+        let Moved { fork, returned } = *moved;
+        if fork < old {
+            let (from, to) = (old, fork);
             tracing::warn!(from, to, transactions = returned, "the rollup went back");
             self.outbox.on_reorg(to)?;
             // What was delivered in blocks that are gone is delivered again.
@@ -98,4 +126,13 @@ impl Driver {
         }
         Ok(())
     }
+
+    fn operator(&self) -> Option<Address> {
+        self.sequencer.as_ref().map(|sequencing| sequencing.operator.address())
+    }
+}
+
+/// Which transactions go back to the pool: those of our own are made anew for every item.
+fn returns(operator: Option<Address>) -> impl Fn(&Tx) -> bool + Send + 'static {
+    move |tx| operator.is_none_or(|ours| tx.recover_signer().is_ok_and(|sender| sender != ours))
 }

@@ -11,6 +11,7 @@ use eyre::{Context, OptionExt, Result, bail};
 
 use crate::cache;
 use crate::process::{capture, cargo, check, command};
+use crate::test;
 
 /// Outside the workspace: all that it depends on is compiled with instrumentation.
 pub(crate) const PACKAGE: &str = "fuzz";
@@ -72,7 +73,9 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     let host = host(root)?;
     let programs = build(root, &host)?;
     let corpus = cache::root()?.join("corpus");
-    let seeds = ["run", "--quiet", "--locked", "--package", SEEDED, "--example", "seeds", "--"];
+    // Built as the tests are, which have most of it already.
+    let built = ["--locked", "--profile", test::PROFILE, "--package", SEEDED];
+    let seeds = [&["run", "--quiet"], &built[..], &["--example", "seeds", "--"]].concat();
     check(cargo(root, &seeds).arg(&corpus))?;
     for target in
         known.iter().filter(|name| plan.targets.is_empty() || plan.targets.contains(&name.as_str()))

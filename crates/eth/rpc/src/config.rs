@@ -26,6 +26,8 @@ pub const MAX_CONNECTIONS: u32 = 500;
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Calls that work at the same time at most; more wait their turn.
 pub const MAX_WORKERS: usize = 16;
+/// Calls of a consensus client to `eth` that work at the same time.
+pub const ENGINE_WORKERS: usize = 4;
 
 /// Gas of one simulated call at most.
 pub const CALL_GAS_CAP: u64 = 50_000_000;
@@ -46,6 +48,9 @@ pub const MAX_FILTER_TOPICS: usize = 1_000;
 /// Addresses and topics that the filters of all subscriptions may name together: some hundred megabytes. What goes beyond is refused, so
 /// that many connections with many wide filters each cannot fill the memory.
 pub const MAX_SUBSCRIBED_ITEMS: usize = 1_000_000;
+/// Bytes of large messages that subscriptions hold at most until their readers have taken them; more wait, and are made when there is
+/// room.
+pub const MAX_TOLD_BYTES: usize = 256 * 1024 * 1024;
 /// Installed filters at most.
 pub const MAX_FILTERS: usize = 1_024;
 /// A filter that nobody asks for is forgotten after this time.

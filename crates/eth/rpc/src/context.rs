@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     ApiConfig, Workers, admin,
-    config::{MAX_SUBSCRIBED_ITEMS, MAX_WORKERS},
+    config::{MAX_SUBSCRIBED_ITEMS, MAX_TOLD_BYTES, MAX_WORKERS},
     debug, eth,
     eth::{filters::Filters, gas_price::TipCache},
     net, trace, txpool, web3,
@@ -31,6 +31,8 @@ struct Inner {
     filters: Filters,
     /// Room for what the filters of subscriptions name.
     subscribed: Arc<Semaphore>,
+    /// Room for large messages of subscriptions, in kilobytes.
+    told: Arc<Semaphore>,
     tips: TipCache,
 }
 
@@ -47,6 +49,7 @@ impl Context {
             tracers,
             filters: Filters::default(),
             subscribed: Arc::new(Semaphore::new(MAX_SUBSCRIBED_ITEMS)),
+            told: Arc::new(Semaphore::new(MAX_TOLD_BYTES >> 10)),
             tips: TipCache::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -87,6 +90,10 @@ impl Context {
         &self.inner.subscribed
     }
 
+    pub(crate) fn told(&self) -> &Arc<Semaphore> {
+        &self.inner.told
+    }
+
     pub(crate) fn tips(&self) -> &TipCache {
         &self.inner.tips
     }
@@ -100,7 +107,7 @@ impl Context {
 pub fn modules(context: &Context) -> Methods {
     let mut methods = Methods::new();
     for module in [
-        eth::module(context),
+        eth::module(context, context.workers()),
         net::module(context),
         web3::module(context),
         txpool::module(context),

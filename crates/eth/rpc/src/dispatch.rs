@@ -21,7 +21,7 @@ use jsonrpsee::{
     server::ConnectionId,
     types::{ErrorCode, ErrorObject, Id, Params, SubscriptionId},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -49,6 +49,31 @@ pub(crate) struct Answer {
     pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
+/// The room that an answer takes among all large ones, as it grows.
+struct Room<'a> {
+    all: &'a Arc<Semaphore>,
+    bytes: usize,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Room<'_> {
+    /// Makes room for so many bytes more; false where there is none.
+    fn grow(&mut self, bytes: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes < LARGE {
+            return true;
+        }
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = u32::try_from((self.bytes >> 10).saturating_sub(held)).unwrap_or(u32::MAX);
+        let Ok(more) = Arc::clone(self.all).try_acquire_many_owned(more) else { return false };
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            none => *none = Some(more),
+        }
+        true
+    }
+}
+
 /// Answers and requests below this size are not counted: a connection holds few of them.
 const LARGE: usize = 64 * 1024;
 
@@ -74,12 +99,17 @@ impl Subscriber {
 struct Envelope<'a> {
     #[serde(borrow)]
     jsonrpc: Option<Cow<'a, str>>,
-    #[serde(borrow)]
+    /// Also where it is `null`: only what has no id is a notification.
+    #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
     method: Option<Cow<'a, str>>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
+}
+
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
 }
 
 impl Dispatcher {
@@ -112,33 +142,32 @@ impl Dispatcher {
         message: &[u8],
         subscriber: Option<&Subscriber>,
     ) -> Option<Answer> {
-        let json = self.json(message, subscriber).await?;
-        let size = json.get().len();
-        if size < LARGE {
-            return Some(Answer { json, room: None });
-        }
-        let kilobytes = u32::try_from(size >> 10).unwrap_or(u32::MAX);
-        Some(match Arc::clone(&self.room).try_acquire_many_owned(kilobytes) {
-            Ok(room) => Answer { json, room: Some(room) },
-            Err(_) => Answer { json: refusal(Id::Null, no_room()), room: None },
-        })
+        let mut room = Room { all: &self.room, bytes: 0, held: None };
+        let json = self.json(message, subscriber, &mut room).await?;
+        Some(Answer { json, room: room.held })
     }
 
-    async fn json(&self, message: &[u8], subscriber: Option<&Subscriber>) -> Option<Box<RawValue>> {
+    async fn json(
+        &self,
+        message: &[u8],
+        subscriber: Option<&Subscriber>,
+        room: &mut Room<'_>,
+    ) -> Option<Box<RawValue>> {
         // Checked as a whole first: what is not JSON is no invalid request.
         let Ok(text) = serde_json::from_slice::<&RawValue>(message) else {
             return Some(refusal(Id::Null, ErrorCode::ParseError));
         };
         if text.get().starts_with('[') {
-            return self.batch(text).await;
+            return self.batch(text, room).await;
         }
         match self.single(text, subscriber).await? {
             answer if answer.is_subscription() => None,
-            answer => Some(answer.into_json()),
+            answer if room.grow(answer.as_json().get().len()) => Some(answer.into_json()),
+            _ => Some(refusal(id_of(text), no_room())),
         }
     }
 
-    async fn batch(&self, text: &RawValue) -> Option<Box<RawValue>> {
+    async fn batch(&self, text: &RawValue, room: &mut Room<'_>) -> Option<Box<RawValue>> {
         let Ok(calls) = serde_json::from_str::<Vec<&RawValue>>(text.get()) else {
             return Some(refusal(Id::Null, ErrorCode::ParseError));
         };
@@ -157,6 +186,10 @@ impl Dispatcher {
         for call in calls {
             // A subscription answers on its own, which a batch cannot wait for.
             let Some(answer) = self.single(call, None).await else { continue };
+            // What is held while the other calls run counts already.
+            if !room.grow(answer.as_json().get().len()) {
+                return Some(refusal(Id::Null, no_room()));
+            }
             if let Err(too_big) = answers.append(answer) {
                 return Some(too_big.into_json());
             }
@@ -228,6 +261,13 @@ impl Dispatcher {
     }
 }
 
+/// The id of a call that was understood.
+fn id_of(call: &RawValue) -> Id<'_> {
+    let envelope = serde_json::from_str::<Envelope<'_>>(call.get()).ok();
+    let id = envelope.and_then(|envelope| serde_json::from_str(envelope.id?.get()).ok());
+    id.unwrap_or(Id::Null)
+}
+
 const METHOD_NOT_FOUND: i32 = -32_601;
 const INVALID_REQUEST: i32 = -32_600;
 const LIMIT: i32 = -32_005;
@@ -274,6 +314,50 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
+
+    /// Answers `big` with 80 KB, where there is room for 100.
+    fn narrow() -> Dispatcher {
+        let mut module = jsonrpsee::RpcModule::new(());
+        module.register_method("big", |_, (), _| "x".repeat(80 << 10)).unwrap();
+        let room = Arc::new(Semaphore::new(100));
+        Dispatcher { room, ..Dispatcher::new(module.into(), 10, 1 << 20) }
+    }
+
+    fn ask(dispatcher: &Dispatcher, message: &str) -> Option<Answer> {
+        dispatcher.answer(message.as_bytes(), None).now_or_never().expect("nothing is waited for")
+    }
+
+    #[test]
+    fn large_answers_take_room_until_they_are_read() {
+        let dispatcher = narrow();
+        let big = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"big"}}"#);
+        let first = ask(&dispatcher, &big("1")).unwrap();
+        assert!(first.room.is_some());
+        let refused = ask(&dispatcher, &big(r#""two""#)).unwrap();
+        assert!(refused.room.is_none() && refused.json.get().contains(r#""id":"two""#));
+        assert!(refused.json.get().contains("-32005"), "{}", refused.json);
+        drop(first);
+        assert!(ask(&dispatcher, &big("3")).unwrap().room.is_some());
+    }
+
+    #[test]
+    fn a_batch_takes_room_as_it_grows() {
+        let dispatcher = narrow();
+        let big = r#"{"jsonrpc":"2.0","id":1,"method":"big"}"#;
+        let refused = ask(&dispatcher, &format!("[{big},{big}]")).unwrap();
+        assert!(refused.json.get().contains("-32005") && refused.json.get().len() < 200);
+        drop(refused);
+        let one = ask(&dispatcher, &format!("[{big}]")).unwrap();
+        assert_eq!(one.room.unwrap().num_permits(), one.json.get().len() >> 10);
+    }
+
+    #[test]
+    fn only_what_has_no_id_is_a_notification() {
+        let dispatcher = narrow();
+        assert!(ask(&dispatcher, r#"{"jsonrpc":"2.0","method":"big"}"#).is_none());
+        let answer = ask(&dispatcher, r#"{"jsonrpc":"2.0","id":null,"method":"big"}"#).unwrap();
+        assert!(answer.json.get().contains(r#""id":null"#) && answer.json.get().contains("xxx"));
+    }
 
     #[test]
     fn large_requests_wait_for_each_other_and_small_ones_for_nobody() {

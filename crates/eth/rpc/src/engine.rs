@@ -13,7 +13,7 @@ use jsonrpsee::{Methods, RpcModule};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Args, Context, RpcError, Workers, eth, register};
+use crate::{Args, Context, RpcError, Workers, config::ENGINE_WORKERS, eth, register};
 
 mod auth;
 mod blobs;
@@ -166,7 +166,8 @@ impl Engine {
     pub fn methods(&self, context: &Context) -> Methods {
         let mut module = RpcModule::new(self.clone());
         register_all(&mut module);
-        let mut eth = eth::module(context);
+        // Of their own, so that no caller of the public ports makes a consensus client wait.
+        let mut eth = eth::module(context, &Workers::new(ENGINE_WORKERS));
         let unwanted: Vec<_> =
             eth.method_names().filter(|name| !ETH_METHODS.contains(name)).collect();
         for name in unwanted {

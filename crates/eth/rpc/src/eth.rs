@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, U64};
 use jsonrpsee::RpcModule;
 
-use crate::{Args, Context, RpcError, register};
+use crate::{Args, Context, RpcError, Workers, register};
 
 mod access_list;
 mod account;
@@ -25,9 +25,9 @@ mod simulate;
 mod subscribe;
 pub(crate) mod transaction;
 
-pub(crate) fn module(context: &Context) -> RpcModule<Context> {
+/// Its methods work on `workers`.
+pub(crate) fn module(context: &Context, workers: &Workers) -> RpcModule<Context> {
     let mut module = RpcModule::new(context.clone());
-    let workers = context.workers();
     macro_rules! methods {
         ($($name:literal => $method:path,)*) => {
             $(register(&mut module, workers, $name, $method);)*

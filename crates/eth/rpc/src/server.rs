@@ -1,6 +1,12 @@
 //! The server of one port: JSON-RPC at `POST /` and over WebSocket, plain routes beside it.
 
-use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -188,6 +194,7 @@ impl Server {
             let endpoint = HttpEndpoint {
                 dispatcher: self.dispatcher(gate)?,
                 max_request_bytes: self.config.max_request_bytes as usize,
+                patience: self.config.idle_timeout,
             };
             root = root.merge(post(answer).with_state(Arc::new(endpoint)));
         }
@@ -217,6 +224,8 @@ fn rpc_modules(methods: &Methods) -> RpcModule<()> {
 struct HttpEndpoint {
     dispatcher: SharedDispatcher,
     max_request_bytes: usize,
+    /// The time that a caller has to read a large answer.
+    patience: Duration,
 }
 
 async fn answer(
@@ -240,7 +249,7 @@ async fn answer(
     let _working = place.work();
     let answer = endpoint.dispatcher.answer(&message, None).await;
     let length = answer.as_ref().map_or(0, |answer| answer.json.get().len());
-    let body = answer.map_or_else(Body::empty, body);
+    let body = answer.map_or_else(Body::empty, |answer| body(answer, endpoint.patience));
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json), (header::CONTENT_LENGTH, length.into())], body).into_response()
 }
@@ -248,16 +257,27 @@ async fn answer(
 /// What is handed to the connection at once.
 const CHUNK: usize = 64 * 1024;
 
-/// The body of an answer. A large one is handed over piece by piece as it is read, and keeps its room meanwhile.
-fn body(answer: Answer) -> Body {
+/// The body of an answer. A large one is handed over piece by piece as it is read, and keeps its room meanwhile: not for longer than
+/// `patience`, or a caller who reads a little now and then would keep it from all others.
+fn body(answer: Answer, patience: Duration) -> Body {
     let Answer { json, room } = answer;
     let bytes = Bytes::from(String::from(Box::<str>::from(json)));
     let Some(room) = room else { return Body::from(bytes) };
-    Body::from_stream(futures::stream::unfold((bytes, room), |(mut rest, room)| async move {
+    let until = Instant::now() + patience;
+    Body::from_stream(futures::stream::unfold((bytes, room), move |(mut rest, room)| async move {
         let next = rest.split_to(rest.len().min(CHUNK));
-        (!next.is_empty()).then_some((Ok::<_, Infallible>(next), (rest, room)))
+        if next.is_empty() {
+            return None;
+        }
+        let next = if Instant::now() < until { Ok(next) } else { Err(TooSlow) };
+        Some((next, (rest, room)))
     }))
 }
+
+/// A caller takes too long to read an answer: its connection is closed.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the answer is read too slowly")]
+struct TooSlow;
 
 /// A page of a foreign origin can send other types of content without being asked whether it may.
 fn says_json(headers: &HeaderMap) -> bool {

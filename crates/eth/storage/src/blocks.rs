@@ -1,6 +1,6 @@
 //! Blocks: committing one, reading them back.
 
-use std::time::Instant;
+use std::{ops::RangeInclusive, time::Instant};
 
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
@@ -167,6 +167,15 @@ impl Storage {
     /// The hash of the canonical block at this height.
     pub fn canonical_hash(&self, number: u64) -> Result<Option<B256>, StorageError> {
         canonical_hash(&*self.snapshot()?, number)
+    }
+
+    /// The hashes of the canonical blocks at these heights, as they are at one moment; fewer where the chain ends before.
+    pub fn canonical_hashes(
+        &self,
+        heights: RangeInclusive<u64>,
+    ) -> Result<Vec<B256>, StorageError> {
+        let snapshot = self.snapshot()?;
+        heights.map_while(|number| canonical_hash(&*snapshot, number).transpose()).collect()
     }
 
     /// Where a transaction stands on the canonical chain.

@@ -131,7 +131,7 @@ impl Context {
 
     /// What has happened since `last` was the head.
     pub(super) fn moved_since(&self, last: BlockRef) -> Result<Moved, RpcError> {
-        let head = self.published();
+        let published = self.published().number;
         let mut dropped = Vec::new();
         let mut at = last;
         while self.canonical(at.number)? != Some(at.hash) {
@@ -139,12 +139,21 @@ impl Context {
             dropped.push(at.hash);
             at = BlockRef { number: at.number.saturating_sub(1), hash: header.parent_hash };
         }
-        let first = (at.number + 1).max((head.number + 1).saturating_sub(MAX_CATCH_UP));
-        let mut added = Vec::new();
-        for number in first..=head.number {
-            let Some(hash) = self.canonical(number)? else { break };
-            added.push(hash);
+        let first = (at.number + 1).max((published + 1).saturating_sub(MAX_CATCH_UP));
+        let storage = self.chain().storage();
+        let mut added = storage.canonical_hashes(first..=published)?;
+        // The chain may have moved since `at` was found; and what is canonical may be ahead of what is published. So what was found is
+        // where the next look begins.
+        if first == at.number + 1
+            && let Some(hash) = added.first()
+            && storage.header(*hash)?.is_none_or(|header| header.parent_hash != at.hash)
+        {
+            added.clear();
         }
+        let head = match (first..).zip(&added).last() {
+            Some((number, hash)) => BlockRef { number, hash: *hash },
+            None => at,
+        };
         Ok(Moved { dropped, added, first, head })
     }
 

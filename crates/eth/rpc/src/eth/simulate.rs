@@ -39,6 +39,9 @@ const MAX_BLOCKS: u64 = 256;
 /// Calls in one simulation at most: each has a transaction and a receipt in memory.
 const MAX_CALLS: usize = 5_000;
 
+/// Bytes that say where a log stands, at least.
+const LOG_BYTES: usize = 128;
+
 /// What is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -89,6 +92,7 @@ pub(super) fn simulate(context: &Context, args: &mut Args) -> Result<Vec<Value>,
         state: Layered::new(&view),
         parent: base,
         gas_left: context.config().call_gas_cap,
+        answer_bytes: 0,
         validated: request.validation,
         transfers: request.trace_transfers,
     };
@@ -110,6 +114,8 @@ struct Simulation<'a> {
     parent: SealedHeader,
     /// Gas that the calls to come may use together.
     gas_left: u64,
+    /// Bytes of the answer that the calls so far have made, in hexadecimal.
+    answer_bytes: usize,
     validated: bool,
     transfers: bool,
 }
@@ -141,6 +147,7 @@ impl Simulation<'_> {
             blob_base_fee: blob_base_fee(&planned.overrides.header)?,
         };
 
+        let limit = self.context.config().trace.answer_bytes;
         let timed = self.deadline.over(&self.state);
         let mut run = Run { txs: Vec::new(), senders: Vec::new(), outcomes: Vec::new() };
         let closed = {
@@ -163,6 +170,10 @@ impl Simulation<'_> {
                 )?;
                 let (outcome, tx) = calls::run(&mut block, &header, &call, &self.deadline)?;
                 self.gas_left = self.gas_left.saturating_sub(outcome.gas_used);
+                self.answer_bytes += answer_bytes(&outcome);
+                if self.answer_bytes > limit {
+                    return Err(RpcError::AnswerTooLong(limit));
+                }
                 run.push(call.call.from, outcome, tx);
             }
             block.close().map_err(|error| system_call(&self.deadline, error))?
@@ -187,6 +198,12 @@ impl Simulation<'_> {
         let body = BlockBody { transactions: run.txs, ommers: Vec::new(), withdrawals };
         Ok(Simulated { header, body, senders: run.senders, results })
     }
+}
+
+/// Bytes of an answer that say what a call returned and logged, in hexadecimal.
+fn answer_bytes(outcome: &CallOutcome) -> usize {
+    let logs = outcome.logs.iter().map(|log| log.data.data.len() + LOG_BYTES);
+    2 * (outcome.output.len() + logs.sum::<usize>())
 }
 
 /// The calls of one block that have run.

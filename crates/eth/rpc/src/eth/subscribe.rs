@@ -17,13 +17,15 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Args, Context, RpcError,
-    config::MAX_SUBSCRIBED_ITEMS,
+    config::{MAX_SUBSCRIBED_ITEMS, MAX_TOLD_BYTES},
     error::Fault,
     eth::{logs::check_filter, transaction},
 };
 
 /// The longest name of a subscription that an error repeats.
 const MAX_SHOWN_NAME: usize = 64;
+/// Messages below this size are not counted: a connection holds few of them.
+const LARGE_NOTICE: usize = 64 * 1024;
 
 /// What is subscribed to.
 #[derive(Debug)]
@@ -50,11 +52,16 @@ pub(super) fn register(module: &mut RpcModule<Context>) {
             "eth_subscribe",
             "eth_subscription",
             "eth_unsubscribe",
-            |params, pending, context, _| async move {
-                match read(&context, &params) {
-                    // Whoever has gone needs no last word.
-                    Ok(topic) => drop(follow(&context, topic, pending).await),
-                    Err(error) => pending.reject(ErrorObjectOwned::from(error)).await,
+            |params, pending, context, _| {
+                let topic = read(&context, &params);
+                // They may be megabytes of blanks, and a subscription lives for long.
+                drop(params);
+                async move {
+                    match topic {
+                        // Whoever has gone needs no last word.
+                        Ok(topic) => drop(follow(&context, topic, pending).await),
+                        Err(error) => pending.reject(ErrorObjectOwned::from(error)).await,
+                    }
                 }
             },
         )
@@ -94,7 +101,10 @@ async fn follow(
         Topic::Syncing => {
             let sink = pending.accept().await.map_err(|_| Over)?;
             // This never changes: see `eth_syncing`.
-            tell(&sink, &false).await?;
+            tell(context, &sink, || {
+                std::future::ready(encode(&false).map(|message| vec![message]))
+            })
+            .await?;
             sink.closed().await;
             Ok(())
         }
@@ -150,15 +160,11 @@ async fn tell_block(
     removed: bool,
     sink: &SubscriptionSink,
 ) -> Result<(), Over> {
-    let (reader, asked) = (context.clone(), news.clone());
-    let messages = context.workers().run(move || reader.messages(&asked, hash, removed)).await;
-    match messages {
-        Ok(messages) => tell_all(sink, messages).await,
-        Err(error) => {
-            log(error);
-            Ok(())
-        }
-    }
+    tell(context, sink, || {
+        let (reader, asked) = (context.clone(), news.clone());
+        context.workers().run(move || reader.messages(&asked, hash, removed))
+    })
+    .await
 }
 
 async fn tell_pending(
@@ -177,12 +183,8 @@ async fn tell_pending(
         let (hashes, now) = context.pool().arrivals_since(count);
         count = now;
         for hash in hashes {
-            if !full {
-                tell(&sink, &hash).await?;
-            } else if let Some(tx) = context.pool().get(hash) {
-                let base_fee = context.pool().head().base_fee;
-                tell(&sink, &transaction::pending(&tx, base_fee)).await?;
-            }
+            let make = || std::future::ready(context.arrival(hash, full));
+            tell(context, &sink, make).await?;
         }
     }
 }
@@ -194,6 +196,16 @@ impl Context {
         let items = u32::try_from(filter.address.len() + topics).unwrap_or(u32::MAX);
         let room = Arc::clone(self.subscribed()).try_acquire_many_owned(items);
         room.map_err(|_| RpcError::TooMuchSubscribed(MAX_SUBSCRIBED_ITEMS))
+    }
+
+    /// What is told of a transaction that has become ready; nothing if it has gone since.
+    fn arrival(&self, hash: B256, full: bool) -> Result<Vec<Box<RawValue>>, RpcError> {
+        if !full {
+            return Ok(vec![encode(&hash)?]);
+        }
+        let base_fee = self.pool().head().base_fee;
+        let tx = self.pool().get(hash).map(|tx| transaction::pending(&tx, base_fee));
+        tx.iter().map(encode).collect()
     }
 
     fn messages(
@@ -215,19 +227,47 @@ impl Context {
     }
 }
 
-async fn tell_all(sink: &SubscriptionSink, messages: Vec<Box<RawValue>>) -> Result<(), Over> {
+/// Sends what `make` makes. Large messages wait for room, so that readers who are slow cannot fill the memory between them; while they
+/// wait they are not kept.
+async fn tell<F: Future<Output = Result<Vec<Box<RawValue>>, RpcError>>>(
+    context: &Context,
+    sink: &SubscriptionSink,
+    make: impl Fn() -> F,
+) -> Result<(), Over> {
+    let mut room = None;
+    let messages = loop {
+        let messages = match make().await {
+            Ok(messages) => messages,
+            Err(error) => {
+                log(error);
+                return Ok(());
+            }
+        };
+        let kilobytes = messages.iter().map(|message| message.get().len()).sum::<usize>() >> 10;
+        let wanted = kilobytes.min(MAX_TOLD_BYTES >> 10);
+        if wanted < LARGE_NOTICE >> 10 || room.as_ref().is_some_and(|(size, _)| *size >= wanted) {
+            break messages;
+        }
+        let all = Arc::clone(context.told());
+        let size = u32::try_from(wanted).unwrap_or(u32::MAX);
+        match Arc::clone(&all).try_acquire_many_owned(size) {
+            Ok(permit) => {
+                room = Some((wanted, permit));
+                break messages;
+            }
+            Err(_) => drop(messages),
+        }
+        drop(room.take());
+        tokio::select! {
+            () = sink.closed() => return Err(Over),
+            permit = all.acquire_many_owned(size) => room = Some((wanted, permit.map_err(|_| Over)?)),
+        }
+    };
     for message in messages {
         sink.send(message).await.map_err(|_| Over)?;
     }
+    drop(room);
     Ok(())
-}
-
-async fn tell(sink: &SubscriptionSink, news: &impl Serialize) -> Result<(), Over> {
-    let message = encode(news).map_err(|error| {
-        log(error);
-        Over
-    })?;
-    sink.send(message).await.map_err(|_| Over)
 }
 
 fn encode(news: &impl Serialize) -> Result<Box<RawValue>, RpcError> {

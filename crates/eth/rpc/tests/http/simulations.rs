@@ -1,7 +1,7 @@
 //! `eth_simulateV1` beyond what the suite of the execution APIs asks.
 
 use alloy_primitives::{Address, U256};
-use ethrex_rpc::ApiConfig;
+use ethrex_rpc::{ApiConfig, TraceConfig};
 use serde_json::{Value, json};
 
 use crate::world::{COUNTER, REVERTER, World};
@@ -101,6 +101,22 @@ async fn what_cannot_be_simulated_has_its_code() {
         refused(json!({"blockStateCalls": [{"stateOverrides": {POOR.to_string(): {"movePrecompileToAddress": RICH}}}]})).await,
         -32_000
     );
+}
+
+#[tokio::test]
+async fn one_simulation_answers_so_much_at_most() {
+    let world = World::with_api(|config| {
+        let trace = TraceConfig { answer_bytes: 10_000, ..config.trace.clone() };
+        ApiConfig { trace, ..config }
+    })
+    .await;
+    // PUSH2 2000, PUSH0, RETURN.
+    let talks = json!({POOR.to_string(): {"code": "0x6107d05ff3"}});
+    let calls = |count| json!([{"blockStateCalls": [{"stateOverrides": talks, "calls": vec![json!({"to": POOR}); count]}]}]);
+    let blocks = world.get("eth_simulateV1", calls(2)).await;
+    assert_eq!(blocks[0]["calls"][1]["returnData"].as_str().unwrap().len(), 2 + 2 * 2_000);
+    let (code, message) = world.error("eth_simulateV1", calls(3)).await;
+    assert!(code == -32_005 && message.contains("10000"), "{code} {message}");
 }
 
 #[tokio::test]

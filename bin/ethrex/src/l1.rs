@@ -16,7 +16,7 @@ use ethrex_node::config::{
 use crate::{
     cli::{DataArgs, MempoolArgs, MetricsArgs, public_or_file, read_genesis, version},
     error::ConfigError,
-    rpc::{HttpArgs, RpcArgs},
+    rpc::{HttpArgs, RpcArgs, accounts},
 };
 
 /// Default port of an L1's JSON-RPC server.
@@ -239,6 +239,7 @@ impl TryFrom<L1Args> for L1Config {
             http: args.http.resolve(HTTP_PORT, &namespaces),
             rpc: args.rpc.resolve(WS_PORT, &namespaces, &args.data, false)?,
             mempool_size: args.mempool.size,
+            accounts: accounts(false, &[]),
         };
         let engine = args.engine.resolve();
         if engine.listen == chain.http.listen && engine.listen.port() != 0 {
@@ -275,6 +276,7 @@ impl TryFrom<L1Args> for L1DevConfig {
                 http: args.http.resolve(HTTP_PORT, &Namespaces::All),
                 rpc: args.rpc.resolve(WS_PORT, &Namespaces::All, &args.data, true)?,
                 mempool_size: args.mempool.size,
+                accounts: accounts(true, &[]),
             },
             data: args.data.resolve(true)?,
             precompute_witnesses: args.precompute_witnesses,

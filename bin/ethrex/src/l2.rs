@@ -18,7 +18,7 @@ use crate::{
     cli::{key, read_genesis, version},
     deploy::program_commit_hash,
     error::ConfigError,
-    rpc::namespaces,
+    rpc::{accounts, namespaces},
 };
 
 /// Default port of an L2's JSON-RPC server.
@@ -150,6 +150,7 @@ impl L2Args {
             settings.proofs.coordinator,
         )?;
         let preset = DeployConfig::dev(program_commit_hash());
+        let senders = [settings.committer.key.address(), settings.proofs.key.address()];
         Ok(DevConfig {
             l1: ChainConfig {
                 version: version(),
@@ -157,10 +158,11 @@ impl L2Args {
                 http: self.http.of_dev_l1(l1),
                 rpc: self.rpc.of_dev_l1(),
                 mempool_size: self.mempool.size,
+                accounts: accounts(true, &senders),
             },
             deploy: DeployConfig {
                 l2_genesis: settings.chain.genesis.clone(),
-                sequencers: vec![settings.committer.key.address(), settings.proofs.key.address()],
+                sequencers: senders.to_vec(),
                 ..preset
             },
             settings,
@@ -181,6 +183,7 @@ impl L2Args {
             http: self.http.resolve(HTTP_PORT, &namespaces),
             rpc: self.rpc.resolve(WS_PORT, &namespaces, &self.data, self.dev)?,
             mempool_size: self.mempool.size,
+            accounts: accounts(self.dev, &[]),
         };
         let committer = self.committer(preset)?;
         let proofs = self.proofs(preset)?;

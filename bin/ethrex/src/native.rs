@@ -24,7 +24,7 @@ use crate::{
     cli::{account, key, read_genesis, secret, version},
     error::ConfigError,
     l2::{L2Args, Preset, distinct, missing},
-    rpc::namespaces,
+    rpc::{accounts, namespaces},
 };
 
 /// Chain id of the rollup that `--dev` makes, and of a deployment that names none.
@@ -293,6 +293,8 @@ impl L2Args {
         distinct("--dev.l1-http-port", l1, "--http.port", settings.chain.http.listen)?;
         let mode = self.native.mode.unwrap_or(Mode::Inline).into();
         let deployer = self.l1_key()?;
+        let keys = [Some(&deployer), settings.settler.as_ref(), settings.challenger.as_ref()];
+        let senders: Vec<_> = keys.into_iter().flatten().map(SigningKey::address).collect();
         Ok(NativeDevConfig {
             l1: ChainConfig {
                 version: version(),
@@ -300,6 +302,7 @@ impl L2Args {
                 http: self.http.of_dev_l1(l1),
                 rpc: self.rpc.of_dev_l1(),
                 mempool_size: self.mempool.size,
+                accounts: accounts(true, &senders),
             },
             deploy: NativeDeployConfig::dev(l2_genesis, mode, deployer.address()),
             deployer,
@@ -333,6 +336,7 @@ impl L2Args {
                 settles: !args.no_settle,
             })
         };
+        let relayer: Vec<_> = sequence.iter().map(|sequence| sequence.relayer.address()).collect();
         let namespaces = namespaces(self.dev, "nr");
         let settle_every = args.advance_interval.unwrap_or(preset.advance);
         Ok(NativeSettings {
@@ -342,6 +346,7 @@ impl L2Args {
                 http: self.http.resolve(crate::l2::HTTP_PORT, &namespaces),
                 rpc: self.rpc.resolve(crate::l2::WS_PORT, &namespaces, &self.data, self.dev)?,
                 mempool_size: self.mempool.size,
+                accounts: accounts(self.dev, &relayer),
             },
             data: self.data.resolve(self.dev)?,
             metrics: self.metrics.resolve(),

@@ -6,12 +6,14 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::Address;
 use clap::Args;
+use ethrex_deploy::dev;
 use ethrex_node::config::{
-    Cors, DataDir, HttpConfig, Layout, LogFilter, Namespaces, RpcConfig, RpcLimits, TraceLimits,
-    rpc_limits as limit,
+    Accounts, Cors, DataDir, Hosts, HttpConfig, Layout, LogFilter, Namespaces, RpcConfig,
+    RpcLimits, TraceLimits, rpc_limits as limit,
 };
-use url::Url;
+use url::{Host, Url};
 
 use crate::{cli::DataArgs, error::ConfigError, logs};
 
@@ -33,6 +35,10 @@ pub(crate) struct HttpArgs {
     /// Origins whose web pages may call the server, comma separated; `*` = all. Default: none.
     #[arg(id = "http.corsdomain", long = "http.corsdomain", value_name = "ORIGIN", env = "ETHREX_HTTP_CORSDOMAIN", value_delimiter = ',', value_parser = origin, help_heading = "RPC options")]
     pub(crate) cors: Vec<String>,
+    /// Names by which callers may reach the server, comma separated; `*` = all. IP addresses are always good. Default: localhost; all names
+    /// where --http.addr is no loopback address.
+    #[arg(id = "http.vhosts", long = "http.vhosts", value_name = "NAME", env = "ETHREX_HTTP_VHOSTS", value_delimiter = ',', value_parser = host, help_heading = "RPC options")]
+    vhosts: Option<Vec<String>>,
     /// Namespaces offered over HTTP, comma separated. Default: eth, net, web3 and those of a rollup's own; all but testing with --dev.
     #[arg(id = "http.api", long = "http.api", value_name = "NAMESPACE", env = "ETHREX_HTTP_API", value_delimiter = ',', value_parser = namespace, help_heading = "RPC options")]
     pub(crate) api: Option<Vec<String>>,
@@ -43,13 +49,25 @@ impl HttpArgs {
         HttpConfig {
             listen: SocketAddr::new(self.addr, self.port.unwrap_or(default_port)),
             cors: cors(&self.cors),
+            hosts: self.hosts(self.addr),
             namespaces: offered(self.api.as_deref(), namespaces),
+        }
+    }
+
+    /// The names of a server on this address. Who opens a server to other machines is asked by names that are not known here.
+    fn hosts(&self, addr: IpAddr) -> Hosts {
+        match &self.vhosts {
+            Some(names) if names.iter().any(|name| name == "*") => Hosts::Any,
+            Some(names) => Hosts::Names(names.clone()),
+            None if addr.is_loopback() => Hosts::Names(vec!["localhost".to_owned()]),
+            None => Hosts::Any,
         }
     }
 
     /// Of the development L1 beside a rollup.
     pub(crate) fn of_dev_l1(&self, listen: SocketAddr) -> HttpConfig {
-        HttpConfig { listen, cors: cors(&self.cors), namespaces: Namespaces::All }
+        let hosts = self.hosts(listen.ip());
+        HttpConfig { listen, cors: cors(&self.cors), hosts, namespaces: Namespaces::All }
     }
 }
 
@@ -145,6 +163,8 @@ impl RpcArgs {
         let websocket = self.ws.then(|| HttpConfig {
             listen: SocketAddr::new(self.ws_addr, self.ws_port.unwrap_or(default_ws_port)),
             cors: cors(&self.ws_origins),
+            // A page says its origin.
+            hosts: Hosts::Any,
             namespaces: offered(self.ws_api.as_deref(), namespaces),
         });
         let log_filter = Some(LogFilter(logs::set_filter));
@@ -190,6 +210,14 @@ pub(crate) fn namespaces(dev: bool, own: &str) -> Namespaces {
     if dev { Namespaces::All } else { Namespaces::only(["eth", "net", "web3", own]) }
 }
 
+/// Whom JSON-RPC signs for: on a development chain the rich accounts, whose keys everybody knows, elsewhere nobody. `used` are those
+/// whose nonces a part of the node counts itself.
+pub(crate) fn accounts(dev: bool, used: &[Address]) -> Accounts {
+    let rich = dev::RICH.iter().filter(|rich| dev && !used.contains(&rich.address));
+    let keys = rich.map(|rich| rich.private_key.parse().expect("a constant key is 32 bytes"));
+    Accounts::new(keys).expect("the keys of the rich accounts are valid")
+}
+
 fn offered(asked: Option<&[String]>, default: &Namespaces) -> Namespaces {
     asked.map_or_else(|| default.clone(), Namespaces::only)
 }
@@ -230,6 +258,20 @@ const MAX_SECONDS: f64 = 86_400.0;
 #[error("write a number of seconds, as in 5 or 0.5")]
 struct BadSeconds;
 
+/// A name without scheme, port and path.
+fn host(text: &str) -> Result<String, BadHost> {
+    match Host::parse(text) {
+        _ if text == "*" => Ok(text.to_owned()),
+        // As browsers write it: in small letters, and in Punycode.
+        Ok(Host::Domain(name)) => Ok(name),
+        _ => Err(BadHost),
+    }
+}
+
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("write `*`, or a name without port, as in node.example")]
+struct BadHost;
+
 fn cors(origins: &[String]) -> Cors {
     if origins.iter().any(|origin| origin == "*") {
         Cors::Anybody
@@ -264,6 +306,16 @@ mod tests {
         assert!(origin("*").is_ok() && origin("https://app.example:8443").is_ok());
         for bad in ["app.example", "https://app.example/", "https://app.example/page", "null"] {
             assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_hosts_have_no_port() {
+        assert!(host("*").is_ok() && host("node.example").is_ok());
+        assert_eq!(host("LocalHost").unwrap(), "localhost");
+        assert_eq!(host("b\u{fc}cher.example").unwrap(), "xn--bcher-kva.example");
+        for bad in ["", "node.example:8545", "http://node.example", "a/b", "127.0.0.1"] {
+            assert!(host(bad).is_err(), "{bad}");
         }
     }
 

@@ -34,6 +34,12 @@ const friend = privateKeyToAccount(generatePrivateKey()).address;
 await mined(l2, await l2.write.sendTransaction({ to: friend, value: parseEther("0.5") }));
 assert.equal(await l2.read.getBalance({ address: friend }), parseEther("0.5"));
 
+// The node signs for the accounts that it lists.
+const [rich] = await l2.read.request({ method: "eth_accounts" });
+await until("the rich account is funded", async () => (await l2.read.getBalance({ address: rich })) > parseEther("1"));
+await mined(l2, await l2.write.sendTransaction({ account: rich, to: friend, value: parseEther("0.25") }));
+assert.equal(await l2.read.getBalance({ address: friend }), parseEther("0.75"));
+
 const { contractAddress: counter } = await mined(l2, await l2.write.deployContract({ abi: [], bytecode }));
 await mined(l2, await l2.write.sendTransaction({ to: counter }));
 const { data: count } = await l2.read.call({ to: counter, data: "0x01" });

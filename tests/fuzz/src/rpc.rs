@@ -8,7 +8,7 @@ use std::{
 
 use alloy_primitives::U256;
 use ethrex_chain::{Chain, Prepared};
-use ethrex_rpc::{ApiConfig, Context, Methods, Running, Server, ServerConfig, modules};
+use ethrex_rpc::{Accounts, ApiConfig, Context, Methods, Running, Server, ServerConfig, modules};
 use ethrex_stateless::testing::{TestChain, signer};
 use ethrex_stf::{BlockAttributes, Ethereum, Rules};
 use ethrex_storage::Storage;
@@ -100,7 +100,12 @@ fn node_methods() -> Methods {
     for nonce in 0..3 {
         chain.extend(prepare(&chain, nonce), &pool).expect("the store is written");
     }
-    let api = ApiConfig { call_gas_cap: CALL_GAS_CAP, ..ApiConfig::standard("fuzz".into()) };
+    let keys = [1, 2].map(|account| signer(account).to_bytes());
+    let api = ApiConfig {
+        call_gas_cap: CALL_GAS_CAP,
+        accounts: Accounts::new(keys).expect("the keys of signers are valid"),
+        ..ApiConfig::standard("fuzz".into())
+    };
     modules(&Context::new(chain, pool, api))
 }
 

@@ -108,6 +108,7 @@ fn requests() -> Vec<Vec<u8>> {
         json!([address, "0x0", "latest"]),
         json!([address, ["0x1"], "latest"]),
         json!([B256::ZERO]),
+        json!([call]),
         json!([call, "latest"]),
         json!([call, "latest", {}]),
         json!([{"fromBlock": "0x0", "toBlock": "latest", "address": address, "topics": [null]}]),

@@ -1,5 +1,5 @@
 use clap::Parser;
-use ethrex_node::config::{Cors, DataDir};
+use ethrex_node::config::{Cors, DataDir, Hosts};
 
 use super::*;
 use crate::cli::{Cli, Command};
@@ -211,4 +211,19 @@ fn web_pages_may_call_where_asked_for() {
     assert_eq!(cors("--http.corsdomain *"), Cors::Anybody);
     let two = Cors::Origins(vec!["https://a.example".into(), "http://localhost:3000".into()]);
     assert_eq!(cors("--http.corsdomain https://a.example,http://localhost:3000"), two);
+}
+
+#[test]
+fn whoever_opens_a_server_to_others_is_asked_by_any_name() {
+    let hosts = |line| dev(line).unwrap().settings.chain.http.hosts;
+    let names = |names: &[&str]| Hosts::Names(names.iter().map(|&name| name.to_owned()).collect());
+    assert_eq!(hosts(""), names(&["localhost"]));
+    assert_eq!(hosts("--http.addr 0.0.0.0"), Hosts::Any);
+    assert_eq!(
+        hosts("--http.addr 0.0.0.0 --http.vhosts A.example,b.example"),
+        names(&["a.example", "b.example"])
+    );
+    assert_eq!(hosts("--http.vhosts *"), Hosts::Any);
+    // The L1 beside it listens here alone.
+    assert_eq!(dev("--http.addr 0.0.0.0").unwrap().l1.http.hosts, names(&["localhost"]));
 }

@@ -184,7 +184,7 @@ fn post(address: SocketAddr, headers: &str, body: &Value) -> io::Result<Value> {
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut answer = String::new();

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use alloy_primitives::Address;
 use ethrex_chain::{Chain, ChainError};
 use ethrex_rpc::Context;
 use ethrex_stf::{Rules, check_start};
@@ -63,10 +64,9 @@ impl OpenChain {
         Ok(Self { chain, pool })
     }
 
-    /// What the RPC methods work with.
-    pub(crate) fn rpc_context(&self, config: &ChainConfig) -> Context {
-        let config = api_config(config.version.client(), &config.rpc.limits);
-        Context::new(self.chain.clone(), self.pool.clone(), config)
+    /// What the RPC methods work with. `coinbase` receives the fees of blocks that this node makes of its own accord.
+    pub(crate) fn rpc_context(&self, config: &ChainConfig, coinbase: Option<Address>) -> Context {
+        Context::new(self.chain.clone(), self.pool.clone(), api_config(config, coinbase))
     }
 }
 

@@ -18,7 +18,7 @@ use ethrex_deploy::{
 };
 use ethrex_l1::{Contracts, Policy, SigningKey};
 pub use ethrex_prover::Secret;
-pub use ethrex_rpc::{Namespaces, SetLogFilter, config as rpc_limits};
+pub use ethrex_rpc::{Accounts, Namespaces, SetLogFilter, config as rpc_limits};
 pub use ethrex_settle::Da;
 use ethrex_types::Genesis;
 use url::Url;
@@ -119,6 +119,15 @@ pub enum Cors {
     Origins(Vec<String>),
 }
 
+/// By which names a server may be reached over HTTP. IP addresses are always good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hosts {
+    /// By any.
+    Any,
+    /// By these.
+    Names(Vec<String>),
+}
+
 /// A JSON-RPC server over HTTP or WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
@@ -126,6 +135,8 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Which web pages may call it.
     pub cors: Cors,
+    /// By which names callers may reach it over HTTP.
+    pub hosts: Hosts,
     /// Which methods it offers.
     pub namespaces: Namespaces,
 }
@@ -235,6 +246,8 @@ pub struct ChainConfig {
     pub rpc: RpcConfig,
     /// Transactions in the pool at most.
     pub mempool_size: usize,
+    /// Accounts that JSON-RPC signs for, whoever asks.
+    pub accounts: Accounts,
 }
 
 /// `ethrex --dev`: an L1 whose blocks come from a timer.

@@ -57,7 +57,7 @@ async fn start(
         rules(spec)
     };
     let open = OpenChain::open(config, at, rules, open, |limits| limits)?;
-    let context = open.rpc_context(config);
+    let context = open.rpc_context(config, Some(DEV_FEE_RECIPIENT));
     let mut methods = modules(&context);
     methods.merge(control(&context))?;
     methods.merge(testing(&context))?;
@@ -101,7 +101,7 @@ pub async fn run_l1(config: L1Config, shutdown: impl Future<Output = ()>) -> Res
         .wrap_err("check --authrpc.jwtsecret")?;
     let open = opener(config.precompute_witnesses);
     let open = OpenChain::open(&config.chain, at(path.as_deref()), rules, open, |limits| limits)?;
-    let context = open.rpc_context(&config.chain);
+    let context = open.rpc_context(&config.chain, None);
 
     let engine = engine(&open, &config, &mut tasks)?;
     let server = Server::new(ServerConfig::engine(config.engine.listen))

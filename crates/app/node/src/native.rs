@@ -240,7 +240,9 @@ impl OpenNative {
         contract: Address,
         tasks: &mut Tasks,
     ) -> Result<SocketAddr> {
-        let context = self.open.rpc_context(&settings.chain);
+        // Fees of a rollup's blocks go to who sends its transactions.
+        let coinbase = settings.sequence.as_ref().map(|sequence| sequence.relayer.address());
+        let context = self.open.rpc_context(&settings.chain, coinbase);
         let native = rpc::module(rpc::Rollup {
             context: context.clone(),
             contract,

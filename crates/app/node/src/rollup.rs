@@ -154,7 +154,8 @@ impl OpenRollup {
 
     /// Starts the L2's JSON-RPC server.
     async fn serve(&self, settings: &RollupSettings, tasks: &mut Tasks) -> Result<SocketAddr> {
-        let context = self.open.rpc_context(&settings.chain);
+        let coinbase = Some(settings.sequencer.coinbase);
+        let context = self.open.rpc_context(&settings.chain, coinbase);
         let mut methods = modules(&context);
         methods.merge(ethrex_rpc_ext::module(&context, &self.store))?;
         serve_chain(tasks, "L2 JSON-RPC", &settings.chain, methods, Router::new()).await

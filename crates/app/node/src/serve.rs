@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use alloy_primitives::Address;
 use axum::Router;
 use ethrex_rpc::{
     ApiConfig, Gate, Ipc, IpcConfig, Methods, Running, Server, ServerConfig, TraceConfig, log_level,
@@ -9,7 +10,7 @@ use ethrex_rpc::{
 use eyre::Result;
 
 use crate::{
-    config::{ChainConfig, Cors, HttpConfig, LogFilter, RpcLimits, TraceLimits},
+    config::{ChainConfig, Cors, Hosts, HttpConfig, LogFilter, RpcLimits, TraceLimits},
     tasks::Tasks,
 };
 
@@ -27,6 +28,10 @@ pub(crate) async fn serve_chain(
     let limits = &config.rpc.limits;
     let mut http = server_config(config.http.listen, limits);
     http.http = Some(gate(&config.http));
+    http.hosts = match &config.http.hosts {
+        Hosts::Any => None,
+        Hosts::Names(names) => Some(names.clone()),
+    };
     if let Some(websocket) = &config.rpc.websocket {
         let gate = gate(websocket);
         // As in geth, one port can serve both; port 0 is another one each time.
@@ -88,14 +93,17 @@ fn gate(config: &HttpConfig) -> Gate {
 }
 
 /// What the methods are told, where operators decide it.
-pub(crate) fn api_config(client_version: String, limits: &RpcLimits) -> ApiConfig {
+pub(crate) fn api_config(config: &ChainConfig, coinbase: Option<Address>) -> ApiConfig {
+    let limits = &config.rpc.limits;
     ApiConfig {
+        coinbase,
+        accounts: config.accounts.clone(),
         call_gas_cap: limits.call_gas_cap,
         evm_timeout: limits.evm_timeout,
         max_logs: limits.max_logs,
         max_log_blocks: limits.max_log_blocks,
         trace: trace_config(limits),
-        ..ApiConfig::standard(client_version)
+        ..ApiConfig::standard(config.version.client())
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::Namespaces;
+use alloy_primitives::Address;
+
+use crate::{Accounts, Namespaces};
 
 /// Bytes of a request at most: a transaction with six blobs, in hex, fits twice.
 pub const MAX_REQUEST_BYTES: u32 = 5 * 1024 * 1024;
@@ -117,6 +119,8 @@ pub struct ServerConfig {
     pub http: Option<Gate>,
     /// What is answered over WebSocket; `None`: nothing.
     pub websocket: Option<Gate>,
+    /// By which names HTTP callers may reach the server; `None` = by any. IP addresses are always good.
+    pub hosts: Option<Vec<String>>,
     /// Bytes of a request at most.
     pub max_request_bytes: u32,
     /// Bytes of a response at most.
@@ -137,6 +141,7 @@ impl ServerConfig {
             listen,
             http: Some(Gate::open()),
             websocket: None,
+            hosts: None,
             max_request_bytes: MAX_REQUEST_BYTES,
             max_response_bytes: MAX_RESPONSE_BYTES,
             max_batch: MAX_BATCH,
@@ -164,7 +169,7 @@ impl ServerConfig {
 }
 
 /// What the public namespaces need to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ApiConfig {
     /// What `web3_clientVersion` says.
     pub client_version: String,
@@ -184,6 +189,10 @@ pub struct ApiConfig {
     pub max_shown_tx_bytes: usize,
     /// What one request for traces may take.
     pub trace: TraceConfig,
+    /// Who receives the fees of the blocks that this node makes of its own accord; `None` where a consensus client says it.
+    pub coinbase: Option<Address>,
+    /// Accounts that the node signs for.
+    pub accounts: Accounts,
 }
 
 /// What one request for traces may take.
@@ -231,7 +240,7 @@ impl TraceConfig {
 impl ApiConfig {
     /// The limits above.
     #[must_use]
-    pub const fn standard(client_version: String) -> Self {
+    pub fn standard(client_version: String) -> Self {
         Self {
             client_version,
             call_gas_cap: CALL_GAS_CAP,
@@ -242,6 +251,8 @@ impl ApiConfig {
             max_shown_txs: MAX_SHOWN_TXS,
             max_shown_tx_bytes: MAX_SHOWN_TX_BYTES,
             trace: TraceConfig::standard(),
+            coinbase: None,
+            accounts: Accounts::default(),
         }
     }
 }

@@ -10,8 +10,10 @@ use ethrex_txpool::{AddError, Refused};
 use ethrex_types::StateError;
 use jsonrpsee::types::ErrorObjectOwned;
 
+mod fill;
 mod simulation;
 
+pub use fill::FillRefused;
 pub use simulation::SimulationRefused;
 
 /// Why a call is answered with an error.
@@ -63,6 +65,15 @@ pub enum RpcError {
     /// A call takes longer than it may.
     #[error("execution aborted (timeout = {0:?})")]
     TimedOut(Duration),
+    /// A request is not enough to make a transaction of.
+    #[error(transparent)]
+    Fill(Box<FillRefused>),
+    /// The node does not sign for this account.
+    #[error("unknown account")]
+    UnknownAccount,
+    /// The node makes no blocks of its own accord.
+    #[error("etherbase must be explicitly specified")]
+    NoCoinbase,
     /// The pool refused a transaction.
     #[error(transparent)]
     Refused(Box<Refused>),
@@ -456,6 +467,12 @@ impl From<RpcError> for ErrorObjectOwned {
 impl From<CallRefused> for RpcError {
     fn from(refused: CallRefused) -> Self {
         Self::Call(Box::new(refused))
+    }
+}
+
+impl From<FillRefused> for RpcError {
+    fn from(refused: FillRefused) -> Self {
+        Self::Fill(Box::new(refused))
     }
 }
 

@@ -7,12 +7,14 @@ use crate::{Args, Context, RpcError, Workers, register};
 
 mod access_list;
 mod account;
+mod accounts;
 pub(crate) mod block;
 mod block_access_list;
 pub(crate) mod call;
 mod capabilities;
 mod estimate;
 mod fee_history;
+mod fill;
 pub(crate) mod filters;
 mod fork_config;
 pub(crate) mod gas_price;
@@ -24,6 +26,8 @@ mod send;
 mod simulate;
 mod subscribe;
 pub(crate) mod transaction;
+
+pub use accounts::{Accounts, BadKey};
 
 /// Its methods work on `workers`.
 pub(crate) fn module(context: &Context, workers: &Workers) -> RpcModule<Context> {
@@ -37,7 +41,8 @@ pub(crate) fn module(context: &Context, workers: &Workers) -> RpcModule<Context>
         "eth_chainId" => chain_id,
         "eth_blockNumber" => block_number,
         "eth_syncing" => syncing,
-        "eth_accounts" => accounts,
+        "eth_accounts" => accounts::accounts,
+        "eth_coinbase" => coinbase,
         "eth_capabilities" => capabilities::capabilities,
         "eth_config" => fork_config::config,
         "eth_gasPrice" => gas_price::gas_price,
@@ -81,6 +86,10 @@ pub(crate) fn module(context: &Context, workers: &Workers) -> RpcModule<Context>
         "eth_estimateGas" => estimate::estimate_gas,
         "eth_simulateV1" => simulate::simulate,
         "eth_createAccessList" => access_list::create_access_list,
+        "eth_fillTransaction" => fill::fill_transaction,
+        "eth_sign" => accounts::sign,
+        "eth_signTransaction" => accounts::sign_transaction,
+        "eth_sendTransaction" => accounts::send_transaction,
         "eth_sendRawTransaction" => send::send_raw_transaction,
     }
     send::register_sync(&mut module, context);
@@ -101,7 +110,7 @@ fn syncing(_: &Context, _: &mut Args) -> Result<bool, RpcError> {
     Ok(false)
 }
 
-/// This node keeps no keys.
-fn accounts(_: &Context, _: &mut Args) -> Result<Vec<Address>, RpcError> {
-    Ok(Vec::new())
+/// Who receives the fees of the blocks that this node makes of its own accord.
+fn coinbase(context: &Context, _: &mut Args) -> Result<Address, RpcError> {
+    context.config().coinbase.ok_or(RpcError::NoCoinbase)
 }

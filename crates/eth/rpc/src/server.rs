@@ -26,7 +26,7 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::{
     Gate, JwtSecret, ServerConfig,
     dispatch::{Answer, Dispatcher, SharedDispatcher},
-    engine,
+    engine, hosts,
     listener::{At, Bounded},
     namespaces,
     websocket::{self, Endpoint},
@@ -163,6 +163,10 @@ impl Server {
             && let Some(cors) = cors(&http.origins)?
         {
             router = router.layer(cors);
+        }
+        if let Some(names) = &self.config.hosts {
+            let names: Arc<[String]> = names.as_slice().into();
+            router = router.layer(middleware::from_fn_with_state(names, hosts::check));
         }
         let task = tokio::spawn(async move {
             axum::serve(listener, router.into_make_service_with_connect_info::<At>())

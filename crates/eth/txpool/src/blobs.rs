@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use alloy_eips::{
     eip4844::{
-        BYTES_PER_BLOB, BlobAndProofV1, BlobAndProofV2, BlobCellsAndProofsV1,
-        BlobTransactionValidationError,
+        BYTES_PER_BLOB, Blob, BlobAndProofV1, BlobAndProofV2, BlobCellsAndProofsV1,
+        BlobTransactionSidecar, BlobTransactionValidationError, Bytes48,
     },
-    eip7594::{BlobCellMask, BlobTransactionSidecarVariant, CELLS_PER_EXT_BLOB},
+    eip7594::{
+        BlobCellMask, BlobTransactionSidecarEip7594, BlobTransactionSidecarVariant,
+        CELLS_PER_EXT_BLOB,
+    },
 };
 use alloy_primitives::B256;
 use c_kzg::KzgSettings;
@@ -38,6 +41,9 @@ pub enum SidecarError {
         /// Of the commitment.
         want: B256,
     },
+    /// A blob is not made of field elements.
+    #[error("a blob has an element that is not below the BLS modulus")]
+    Blob,
     /// The proofs do not verify, or are no curve points.
     #[error("invalid KZG proof")]
     Proof,
@@ -60,6 +66,43 @@ pub(crate) fn check_version(
 ) -> Result<(), Refused> {
     let (want, got) = (version(fork), u8::from(sidecar.is_eip7594()));
     if want == got { Ok(()) } else { Err(Refused::SidecarVersion { want, got }) }
+}
+
+/// The sidecar of these blobs, as the network exchanges it under `fork`. Takes milliseconds per blob, with cell proofs some hundred.
+///
+/// # Errors
+/// If a blob has an element that is no field element.
+pub fn sidecar_of(
+    blobs: Vec<Blob>,
+    fork: Fork,
+) -> Result<BlobTransactionSidecarVariant, SidecarError> {
+    let made = if version(fork) == 0 {
+        BlobTransactionSidecar::try_from_blobs_with_settings(blobs, kzg()).map(Into::into)
+    } else {
+        BlobTransactionSidecarEip7594::try_from_blobs_with_settings(blobs, kzg()).map(Into::into)
+    };
+    made.map_err(|_| SidecarError::Blob)
+}
+
+/// The same from commitments and proofs that were made elsewhere: one proof for each blob, or under Osaka one for each of its cells.
+/// Takes milliseconds per blob.
+///
+/// # Errors
+/// If they are not of these blobs.
+pub fn sidecar_with(
+    blobs: Vec<Blob>,
+    commitments: Vec<Bytes48>,
+    proofs: Vec<Bytes48>,
+    fork: Fork,
+) -> Result<BlobTransactionSidecarVariant, SidecarError> {
+    let sidecar: BlobTransactionSidecarVariant = if version(fork) == 0 {
+        BlobTransactionSidecar { blobs, commitments, proofs }.into()
+    } else {
+        BlobTransactionSidecarEip7594 { blobs, commitments, cell_proofs: proofs }.into()
+    };
+    let hashes: Vec<_> = sidecar.versioned_hashes().collect();
+    check_sidecar(&sidecar, &hashes)?;
+    Ok(sidecar)
 }
 
 /// Checks that the sidecar is of these hashes and that its proofs hold. Takes milliseconds per blob.

@@ -16,7 +16,7 @@ mod returns;
 mod view;
 
 pub use best::Best;
-pub use blobs::{PoolBlob, SidecarError};
+pub use blobs::{PoolBlob, SidecarError, sidecar_of, sidecar_with};
 pub use config::PoolConfig;
 pub use error::{AddError, Refused};
 pub use journal::{Journal, JournalError, NoJournal};

@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256, Bytes};
 use ethrex_test_e2e::{Tools, consensus::L1Node};
 use ethrex_test_rpc_compat::{Case, Failure, Schemas, cases};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             report.count(&case, played);
         }
     }
-    for case in own_cases() {
+    for case in moved_calls().into_iter().chain(filled()).chain(unsigned()) {
         let played = play(node.http(), &case, &schemas);
         report.count(&case, played);
     }
@@ -60,7 +60,7 @@ fn start(suite: &Path) -> L1Node {
 }
 
 /// What else can be asked on this chain: a call may move a block past any fork, but not over the merge.
-fn own_cases() -> Vec<Case> {
+fn moved_calls() -> Vec<Case> {
     const MERGE: u8 = 36;
     let moves = [(5, 430), (37, 430), (40, 545), (50, 1), (54, u64::MAX)];
     let case = |(block, time): (u8, u64)| {
@@ -79,6 +79,58 @@ fn own_cases() -> Vec<Case> {
         Case { name, rounds: vec![(request.to_string(), answer)], shape_only: false }
     };
     moves.map(case).into()
+}
+
+/// Every kind of transaction is filled in, with the fields that the specification gives it. The recorded cases have none of this.
+fn filled() -> Vec<Case> {
+    let to = Address::repeat_byte(0xaa);
+    let signed = json!({"chainId": "0x0", "address": to, "nonce": "0x0", "yParity": "0x0", "r": "0x1", "s": "0x1"});
+    let kinds = [
+        ("legacy", json!({"gasPrice": "0x77359400"})),
+        (
+            "access-list",
+            json!({"gasPrice": "0x77359400", "accessList": [{"address": to, "storageKeys": []}]}),
+        ),
+        ("dynamic-fee", json!({"value": "0x0"})),
+        ("blob-hashes", json!({"blobVersionedHashes": [B256::with_last_byte(1)]})),
+        ("blob", json!({"blobs": [Bytes::from(vec![0; 131_072])]})),
+        ("set-code", json!({"authorizationList": [signed]})),
+    ];
+    let case = |(kind, fields): (&str, Value)| {
+        let mut tx = json!({"to": to, "gas": "0x186a0"});
+        tx.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let request =
+            json!({"jsonrpc": "2.0", "id": 1, "method": "eth_fillTransaction", "params": [tx]});
+        let rounds = vec![(request.to_string(), json!({"result": null}))];
+        Case { name: format!("own/fill-{kind}"), rounds, shape_only: true }
+    };
+    kinds.map(case).into()
+}
+
+/// The node of a public chain has no accounts, and makes no blocks of its own accord.
+fn unsigned() -> Vec<Case> {
+    let who = Address::repeat_byte(0xaa);
+    let unknown = json!({"error": {"code": -32_000}});
+    let asked = [
+        ("eth_accounts", json!([]), json!({"result": []})),
+        ("eth_coinbase", json!([]), unknown.clone()),
+        ("eth_sign", json!([who, "0x00"]), unknown.clone()),
+        ("eth_signTransaction", json!([{"from": who, "to": who}]), unknown.clone()),
+        ("eth_sendTransaction", json!([{"from": who, "to": who}]), unknown),
+    ];
+    let case = |(method, params, mut answer): (&str, Value, Value)| {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        answer
+            .as_object_mut()
+            .unwrap()
+            .extend([("jsonrpc".into(), "2.0".into()), ("id".into(), 1.into())]);
+        Case {
+            name: format!("own/{method}"),
+            rounds: vec![(request.to_string(), answer)],
+            shape_only: false,
+        }
+    };
+    asked.map(case).into()
 }
 
 fn suite() -> Option<PathBuf> {
@@ -102,7 +154,7 @@ fn ask(server: SocketAddr, request: &str) -> std::io::Result<Value> {
     let mut stream = TcpStream::connect(server)?;
     let length = request.len();
     let head = format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
     stream.write_all(head.as_bytes())?;
     stream.write_all(request.as_bytes())?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, U64, U256, hex};
 use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof};
 use alloy_serde::JsonStorageKey;
@@ -61,13 +61,20 @@ pub(super) fn get_storage_values(
 /// The nonce; at `pending` with what the pool has ready.
 pub(super) fn get_transaction_count(context: &Context, args: &mut Args) -> Result<U64, RpcError> {
     let (address, block) = (args.required::<Address>()?, args.optional::<BlockId>()?);
-    let pending = match block {
-        Some(BlockId::Number(BlockNumberOrTag::Pending)) => context.pool().pending_nonce(address),
-        _ => None,
-    };
-    // After the pool: what has left it meanwhile is in this state, so that the nonce never falls back.
-    let mined = context.state(block)?.account(address)?.unwrap_or_default().nonce;
-    Ok(U64::from(pending.map_or(mined, |pending| pending.max(mined))))
+    if block.is_some_and(|block| block.is_pending()) {
+        return context.next_nonce(address).map(U64::from);
+    }
+    Ok(U64::from(context.state(block)?.account(address)?.unwrap_or_default().nonce))
+}
+
+impl Context {
+    /// The nonce that the account's next transaction should have, behind those the pool has ready.
+    pub(super) fn next_nonce(&self, address: Address) -> Result<u64, RpcError> {
+        let pending = self.pool().pending_nonce(address);
+        // After the pool: what has left it meanwhile is in this state, so that the nonce never falls back.
+        let mined = self.state(None)?.account(address)?.unwrap_or_default().nonce;
+        Ok(pending.map_or(mined, |pending| pending.max(mined)))
+    }
 }
 
 pub(super) fn get_proof(

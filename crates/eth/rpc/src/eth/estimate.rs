@@ -19,17 +19,24 @@ const TOLERANCE_PER_MILLE: u64 = 15;
 
 pub(super) fn estimate_gas(context: &Context, args: &mut Args) -> Result<U64, RpcError> {
     let request = args.required::<TransactionRequest>()?;
-    let mut simulation = Simulation::read(context, args)?;
+    estimate(Simulation::read(context, args)?, request).map(U64::from)
+}
+
+/// The gas that a call needs.
+pub(super) fn estimate(
+    mut simulation: Simulation<'_>,
+    request: TransactionRequest,
+) -> Result<u64, RpcError> {
     let wanted = request.gas;
     let call = simulation.prepare(request)?;
     let highest = highest(&simulation, &call, wanted)?;
     if is_transfer(&simulation, &call)? && highest >= TRANSFER {
         let ended = simulation.try_run(&Call { gas_limit: TRANSFER, ..call.clone() })?;
         if ended.is_ok_and(|outcome| outcome.end == CallEnd::Success) {
-            return Ok(U64::from(TRANSFER));
+            return Ok(TRANSFER);
         }
     }
-    bisect(&simulation, &call, highest).map(U64::from)
+    bisect(&simulation, &call, highest)
 }
 
 /// The most gas the sender can ask for: what it wants, the block and the protocol allow, and it can pay.

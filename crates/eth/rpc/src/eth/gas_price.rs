@@ -54,7 +54,7 @@ pub(super) fn next_blob_fee(spec: &ethrex_types::ChainSpec, parent: &SealedHeade
 
 impl Context {
     /// A tip with which a transaction should be mined soon, judged by what the last blocks took.
-    fn suggested_tip(&self, head: &SealedHeader) -> Result<u128, RpcError> {
+    pub(super) fn suggested_tip(&self, head: &SealedHeader) -> Result<u128, RpcError> {
         if let Some((hash, tip)) = *self.tips().0.lock()
             && hash == head.hash()
         {

@@ -103,6 +103,35 @@ async fn reorganise(world: &World, parent: B256) -> SealedHeader {
 }
 
 #[tokio::test]
+async fn a_name_that_is_not_the_servers_is_refused_over_http() {
+    let hosts = Some(vec!["localhost".to_owned()]);
+    let world = World::with(|config| ServerConfig { hosts, ..config }).await;
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#;
+    let ask = async |host: &str| {
+        let kind = "Content-Type: application/json";
+        let length = body.len();
+        world.http(&format!("POST / HTTP/1.1\r\n{host}Connection: close\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}")).await
+    };
+    let port = world.address.port();
+    for good in ["localhost".to_owned(), format!("LOCALHOST:{port}"), world.address.to_string()] {
+        let (status, answer) = ask(&format!("Host: {good}\r\n")).await;
+        assert!(status == 200 && answer.contains("0x9"), "{good}: {status} {answer}");
+    }
+    for bad in ["rebound.example".to_owned(), format!("rebound.example:{port}")] {
+        let (status, answer) = ask(&format!("Host: {bad}\r\n")).await;
+        assert!(
+            status == 403 && answer.starts_with("invalid host specified"),
+            "{bad}: {status} {answer}"
+        );
+    }
+    let (status, _) = world.fetch("/eth/v1/beacon/blobs/0").await;
+    assert_eq!(status, 403);
+    // A page says its origin when it connects, and none is allowed here.
+    let mut caller = Caller::connect(&world).await;
+    assert_eq!(caller.ask("eth_chainId", json!([])).await["result"], "0x9");
+}
+
+#[tokio::test]
 async fn the_same_methods_answer_over_a_websocket() {
     let world = World::new().await;
     let mut caller = Caller::connect(&world).await;

@@ -1,5 +1,6 @@
 //! Real JSON over a real socket, on a chain in memory.
 
+mod accounts;
 mod admin;
 mod connections;
 mod endless;

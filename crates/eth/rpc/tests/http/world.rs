@@ -63,12 +63,30 @@ impl World {
         Self::with_both(|config| config, change).await
     }
 
+    /// On a chain under the rules of Osaka. It makes no blocks: their system contracts are absent.
+    pub(crate) async fn of_osaka(change: impl FnOnce(ApiConfig) -> ApiConfig) -> Self {
+        let osaka = |genesis: &mut Genesis| {
+            (genesis.config.prague_time, genesis.config.osaka_time) = (Some(0), Some(0));
+        };
+        Self::made(osaka, |config| config, change).await
+    }
+
     async fn with_both(
         change: impl FnOnce(ServerConfig) -> ServerConfig,
         change_api: impl FnOnce(ApiConfig) -> ApiConfig,
     ) -> Self {
+        Self::made(|_| {}, change, change_api).await
+    }
+
+    async fn made(
+        change_genesis: impl FnOnce(&mut Genesis),
+        change: impl FnOnce(ServerConfig) -> ServerConfig,
+        change_api: impl FnOnce(ApiConfig) -> ApiConfig,
+    ) -> Self {
         let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(7)).unwrap();
-        let spec = spec(wallet.address());
+        let mut genesis = genesis(wallet.address());
+        change_genesis(&mut genesis);
+        let spec = ChainSpec::new(genesis).unwrap();
         let storage = Storage::memory(&spec).unwrap();
         let rules: Arc<dyn Rules> = Arc::new(Ethereum);
         let chain = Chain::open(spec.clone(), Arc::clone(&rules), storage.clone()).unwrap();
@@ -220,7 +238,7 @@ impl World {
     }
 }
 
-fn spec(rich: Address) -> ChainSpec {
+fn genesis(rich: Address) -> Genesis {
     let mut genesis = Genesis { gas_limit: 30_000_000, ..Genesis::default() };
     let config = &mut genesis.config;
     config.chain_id = CHAIN_ID;
@@ -259,5 +277,5 @@ fn spec(rich: Address) -> ChainSpec {
         (HOARDER, code(hoarder)),
     ]
     .into();
-    ChainSpec::new(genesis).unwrap()
+    genesis
 }

@@ -12,7 +12,7 @@ use ethrex_types::{
     AccountInfo, ChainSpec, Fork, PooledTx, SealedHeader, StateError, StateReader, Tx,
     alloy_consensus::Transaction,
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use crate::{
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
     /// Held by all who write to the journal, alone by who deletes from it. Taken before `inner`.
     pub(crate) forgetting: RwLock<()>,
+    /// Whose rows are to be deleted.
+    pub(crate) doomed: Mutex<Vec<B256>>,
     pub(crate) inner: RwLock<Inner>,
     arrived: watch::Sender<u64>,
 }
@@ -143,6 +145,7 @@ impl Pool {
             config,
             journal,
             forgetting: RwLock::default(),
+            doomed: Mutex::default(),
             inner: RwLock::new(inner),
             arrived: watch::channel(0).0,
         };

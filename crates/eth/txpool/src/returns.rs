@@ -139,11 +139,14 @@ impl Pool {
         if hashes.is_empty() {
             return;
         }
+        self.shared.doomed.lock().extend_from_slice(hashes);
         // Whoever has written a row meanwhile was told that it is there: nobody writes one between the look and the deletion.
         let _forgetting = self.shared.forgetting.write();
+        // Those of all who wait go together: each deletion is a way to the disk.
+        let doomed = std::mem::take(&mut *self.shared.doomed.lock());
         let gone: Vec<_> = {
             let inner = self.shared.inner.read();
-            hashes.iter().copied().filter(|hash| !inner.keeps(*hash)).collect()
+            doomed.into_iter().filter(|hash| !inner.keeps(*hash)).collect()
         };
         if !gone.is_empty()
             && let Err(fault) = self.shared.journal.delete(&gone)

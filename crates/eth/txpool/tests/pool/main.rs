@@ -3,7 +3,11 @@
 
 mod chain;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use alloy_primitives::U256;
 use chain::{MinedMeanwhile, State, Wallet, World};
@@ -395,7 +399,16 @@ fn what_is_mined_while_it_is_written_leaves_the_journal() {
     let (state, address, miner) = (Arc::clone(&world.state), wallet.address(), pool.clone());
     journal.on_put(move || {
         state.raise_nonce(address);
-        miner.on_head(chain::head(), Arc::<State>::clone(&state), Vec::new()).unwrap();
+        let watched = miner.clone();
+        // It takes the transaction out at once, and deletes its row when the write has ended.
+        thread::spawn(move || {
+            miner.on_head(chain::head(), Arc::<State>::clone(&state), Vec::new()).unwrap();
+        });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while watched.status() != Status::default() {
+            assert!(Instant::now() < deadline, "the new head is taken in");
+            thread::yield_now();
+        }
     });
     pool.add(wallet.transfer(0)).unwrap();
     assert_eq!(pool.status(), Status::default());

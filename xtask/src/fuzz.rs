@@ -15,8 +15,8 @@ use crate::test;
 
 /// Outside the workspace: all that it depends on is compiled with instrumentation.
 pub(crate) const PACKAGE: &str = "fuzz";
-/// What writes the inputs to begin with.
-const SEEDED: &str = "ethrex-test-fuzz";
+/// The example of `tests/fuzz` that writes the inputs to begin with.
+const SEEDS: &str = "seeds";
 /// One file a target.
 const TARGETS: &str = "fuzz/fuzz_targets";
 /// What was found before; a test gives it to the targets every day.
@@ -73,10 +73,11 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     let host = host(root)?;
     let programs = build(root, &host)?;
     let corpus = cache::root()?.join("corpus");
-    // Built as the tests are, which have most of it already.
-    let built = ["--locked", "--profile", test::PROFILE, "--package", SEEDED];
-    let seeds = [&["run", "--quiet"], &built[..], &["--example", "seeds", "--"]].concat();
-    check(cargo(root, &seeds).arg(&corpus))?;
+    // Built with the tests, where those are built.
+    let built = ["build", "--quiet", "--locked", "--workspace", "--profile", test::PROFILE];
+    check(&mut cargo(root, &[&built[..], &["--example", SEEDS]].concat()))?;
+    let seeds = test::binary(root, test::PROFILE).with_file_name("examples").join(SEEDS);
+    check(command(root, seeds, &[]).arg(&corpus))?;
     for target in
         known.iter().filter(|name| plan.targets.is_empty() || plan.targets.contains(&name.as_str()))
     {

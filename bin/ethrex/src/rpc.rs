@@ -108,7 +108,7 @@ pub(crate) struct RpcArgs {
     /// Do not open a Unix socket.
     #[arg(id = "ipcdisable", long = "ipcdisable")]
     ipc_disable: bool,
-    /// Gas of one simulated call at most; 0 = no limit.
+    /// Gas of one simulated call at most; 0 = 4,294,967,296, so that a call cannot take all memory.
     #[arg(id = "rpc.gascap", long = "rpc.gascap", value_name = "GAS", default_value_t = limit::CALL_GAS_CAP)]
     gas_cap: u64,
     /// Seconds that a simulated call may take, as in 5 or 0.5; 0 = no limit.
@@ -178,7 +178,7 @@ impl RpcArgs {
 
     fn limits(&self) -> RpcLimits {
         RpcLimits {
-            call_gas_cap: if self.gas_cap == 0 { u64::MAX } else { self.gas_cap },
+            call_gas_cap: if self.gas_cap == 0 { NO_GAS_CAP } else { self.gas_cap },
             evm_timeout: (self.evm_timeout > 0.0)
                 .then(|| Duration::from_secs_f64(self.evm_timeout)),
             max_request_bytes: self.max_request << 20,
@@ -196,6 +196,10 @@ impl RpcArgs {
         }
     }
 }
+
+/// More than any block has. With this much a call can use some 50 MB of its own memory; what grows with the square of memory is its
+/// only bound.
+const NO_GAS_CAP: u64 = 1 << 32;
 
 /// The longest name of a Unix socket, in bytes.
 const MAX_SOCKET_NAME: usize = 106;

@@ -7,7 +7,12 @@ use eyre::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
+use ethrex_rpc::{Bounded, config::IDLE_TIMEOUT};
+
 use crate::tasks::{Readiness, Tasks};
+
+/// Open connections of the metrics server at most.
+const MAX_CONNECTIONS: u32 = 32;
 
 /// How often the recorder forgets old samples.
 const UPKEEP: std::time::Duration = std::time::Duration::from_secs(5);
@@ -30,6 +35,7 @@ pub(crate) async fn serve_metrics(tasks: &mut Tasks, listen: SocketAddr) -> Resu
     };
     let router = Router::new().route("/metrics", get(render)).merge(health(tasks.readiness()));
     tasks.spawn("metrics", |stop| async move {
+        let listener = Bounded::new(listener, MAX_CONNECTIONS, IDLE_TIMEOUT);
         axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
     });
     tasks.spawn("metrics upkeep", |stop| upkeep(handle, stop));

@@ -50,8 +50,8 @@ pub const MAX_FILTER_TOPICS: usize = 1_000;
 /// Addresses and topics that the filters of all subscriptions may name together: some hundred megabytes. What goes beyond is refused, so
 /// that many connections with many wide filters each cannot fill the memory.
 pub const MAX_SUBSCRIBED_ITEMS: usize = 1_000_000;
-/// Bytes of large messages that subscriptions hold at most until their readers have taken them; more wait, and are made when there is
-/// room.
+/// Bytes of large messages that subscriptions hold at most until their connections have queued them; more wait, and are made when there
+/// is room.
 pub const MAX_TOLD_BYTES: usize = 256 * 1024 * 1024;
 /// Installed filters at most.
 pub const MAX_FILTERS: usize = 1_024;

@@ -188,9 +188,11 @@ impl Dispatcher {
             let Some(answer) = self.single(call, None).await else { continue };
             // What is held while the other calls run counts already.
             if !room.grow(answer.as_json().get().len()) {
+                room.held = None;
                 return Some(refusal(Id::Null, no_room()));
             }
             if let Err(too_big) = answers.append(answer) {
+                room.held = None;
                 return Some(too_big.into_json());
             }
         }

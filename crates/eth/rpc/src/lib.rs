@@ -41,6 +41,7 @@ pub use error::{CallRefused, Fault, FillRefused, RpcError, SimulationRefused};
 pub use eth::{Accounts, BadKey};
 pub use ipc::{Ipc, IpcConfig};
 pub use jsonrpsee::Methods;
+pub use listener::{Bounded, Connection};
 pub use namespaces::Namespaces;
 pub use server::{Running, Server, ServerError};
 pub use testing::testing;

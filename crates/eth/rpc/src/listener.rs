@@ -26,12 +26,16 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep, sleep},
+    task::JoinHandle,
+    time::{Instant, Sleep, sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+/// Time between two looks for a connection that can be given up.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// Accepts only while there is room or can be made; whoever comes later waits in the socket's backlog.
-pub(crate) struct Bounded {
+pub struct Bounded {
     listener: TcpListener,
     room: Arc<Semaphore>,
     places: Arc<Places>,
@@ -59,8 +63,16 @@ pub(crate) struct Place {
     give_up: CancellationToken,
 }
 
+impl std::fmt::Debug for Bounded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bounded").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
 impl Bounded {
-    pub(crate) fn new(listener: TcpListener, limit: u32, idle: Duration) -> Self {
+    /// At most `limit` connections; one on which nothing moves for `idle` is closed.
+    #[must_use]
+    pub fn new(listener: TcpListener, limit: u32, idle: Duration) -> Self {
         let places =
             Places { began: Instant::now(), next: AtomicU64::new(0), taken: Mutex::default() };
         let room = Arc::new(Semaphore::new(limit as usize));
@@ -69,11 +81,16 @@ impl Bounded {
 
     /// Room for one more connection, at the cost of another one if need be.
     async fn make_room(&self) -> OwnedSemaphorePermit {
-        let room = Arc::clone(&self.room);
-        if room.available_permits() == 0 {
-            self.places.give_one_up();
+        loop {
+            if self.room.available_permits() == 0 {
+                self.places.give_one_up();
+            }
+            // Where all are worked for, one may be still a moment later.
+            let room = Arc::clone(&self.room).acquire_owned();
+            if let Ok(permit) = timeout(LOOK_AGAIN, room).await {
+                return permit.expect("the semaphore is never closed");
+            }
         }
-        room.acquire_owned().await.expect("the semaphore is never closed")
     }
 }
 
@@ -113,6 +130,27 @@ impl Place {
         self.served.store(true, Ordering::Relaxed);
         self.busy.fetch_add(1, Ordering::Relaxed);
         Working(Arc::clone(self))
+    }
+}
+
+impl Place {
+    /// Closes the connection after this time, unless the guard is dropped before.
+    pub(crate) fn end_after(&self, time: Duration) -> Ending {
+        let give_up = self.give_up.clone();
+        Ending(tokio::spawn(async move {
+            sleep(time).await;
+            give_up.cancel();
+        }))
+    }
+}
+
+/// A connection will be closed.
+#[derive(Debug)]
+pub(crate) struct Ending(JoinHandle<()>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -166,7 +204,7 @@ impl Listener for Bounded {
 }
 
 /// A connection, which makes room when it is dropped. Reading fails when nothing has moved for too long.
-pub(crate) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     idle: Duration,
     deadline: Pin<Box<Sleep>>,
@@ -175,6 +213,12 @@ pub(crate) struct Connection {
     id: u64,
     place: Arc<Place>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("stream", &self.stream).finish_non_exhaustive()
+    }
 }
 
 impl Connection {

@@ -1,19 +1,13 @@
 //! The server of one port: JSON-RPC at `POST /` and over WebSocket, plain routes beside it.
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::{Body, HttpBody as _, to_bytes},
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    middleware,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
@@ -27,7 +21,7 @@ use crate::{
     Gate, JwtSecret, ServerConfig,
     dispatch::{Answer, Dispatcher, SharedDispatcher},
     engine, hosts,
-    listener::{At, Bounded},
+    listener::{At, Bounded, Ending},
     namespaces,
     websocket::{self, Endpoint},
 };
@@ -168,6 +162,7 @@ impl Server {
             let names: Arc<[String]> = names.as_slice().into();
             router = router.layer(middleware::from_fn_with_state(names, hosts::check));
         }
+        router = router.layer(middleware::from_fn(only_http_1));
         let task = tokio::spawn(async move {
             axum::serve(listener, router.into_make_service_with_connect_info::<At>())
                 .with_graceful_shutdown(stop.cancelled_owned())
@@ -253,7 +248,10 @@ async fn answer(
     let _working = place.work();
     let answer = endpoint.dispatcher.answer(&message, None).await;
     let length = answer.as_ref().map_or(0, |answer| answer.json.get().len());
-    let body = answer.map_or_else(Body::empty, |answer| body(answer, endpoint.patience));
+    let body = answer.map_or_else(Body::empty, |answer| {
+        let ending = answer.room.is_some().then(|| place.end_after(endpoint.patience));
+        body(answer, ending)
+    });
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json), (header::CONTENT_LENGTH, length.into())], body).into_response()
 }
@@ -261,27 +259,26 @@ async fn answer(
 /// What is handed to the connection at once.
 const CHUNK: usize = 64 * 1024;
 
-/// The body of an answer. A large one is handed over piece by piece as it is read, and keeps its room meanwhile: not for longer than
-/// `patience`, or a caller who reads a little now and then would keep it from all others.
-fn body(answer: Answer, patience: Duration) -> Body {
+/// The body of an answer. A large one is handed over piece by piece as it is read, and keeps its room meanwhile. Its connection is
+/// `ending`, or a caller who reads a little now and then would keep the room from all others.
+fn body(answer: Answer, ending: Option<Ending>) -> Body {
     let Answer { json, room } = answer;
     let bytes = Bytes::from(String::from(Box::<str>::from(json)));
     let Some(room) = room else { return Body::from(bytes) };
-    let until = Instant::now() + patience;
-    Body::from_stream(futures::stream::unfold((bytes, room), move |(mut rest, room)| async move {
+    let whole = (bytes, room, ending);
+    Body::from_stream(futures::stream::unfold(whole, |(mut rest, room, ending)| async move {
         let next = rest.split_to(rest.len().min(CHUNK));
-        if next.is_empty() {
-            return None;
-        }
-        let next = if Instant::now() < until { Ok(next) } else { Err(TooSlow) };
-        Some((next, (rest, room)))
+        (!next.is_empty()).then_some((Ok::<_, Infallible>(next), (rest, room, ending)))
     }))
 }
 
-/// A caller takes too long to read an answer: its connection is closed.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the answer is read too slowly")]
-struct TooSlow;
+/// Over one connection of HTTP/2 come so many requests at once that the limits here would be none.
+async fn only_http_1(request: Request, next: Next) -> Response {
+    if request.version() > Version::HTTP_11 {
+        return StatusCode::HTTP_VERSION_NOT_SUPPORTED.into_response();
+    }
+    next.run(request).await
+}
 
 /// A page of a foreign origin can send other types of content without being asked whether it may.
 fn says_json(headers: &HeaderMap) -> bool {

@@ -131,20 +131,25 @@ impl Context {
 
     /// What has happened since `last` was the head.
     pub(super) fn moved_since(&self, last: BlockRef) -> Result<Moved, RpcError> {
-        let published = self.published().number;
+        let published = self.published();
         let mut dropped = Vec::new();
-        let mut at = last;
+        let (mut at, mut forgotten) = (last, false);
         while self.canonical(at.number)? != Some(at.hash) {
-            let Some(header) = self.chain().storage().header(at.hash)? else { break };
+            let Some(header) = self.chain().storage().header(at.hash)? else {
+                // Nobody knows any more where it left the chain.
+                forgotten = true;
+                break;
+            };
             dropped.push(at.hash);
             at = BlockRef { number: at.number.saturating_sub(1), hash: header.parent_hash };
         }
-        let first = (at.number + 1).max((published + 1).saturating_sub(MAX_CATCH_UP));
+        let first = (at.number + 1).max((published.number + 1).saturating_sub(MAX_CATCH_UP));
         let storage = self.chain().storage();
-        let mut added = storage.canonical_hashes(first..=published)?;
+        let mut added = storage.canonical_hashes(first..=published.number)?;
         // The chain may have moved since `at` was found; and what is canonical may be ahead of what is published. So what was found is
         // where the next look begins.
-        if first == at.number + 1
+        if !forgotten
+            && first == at.number + 1
             && let Some(hash) = added.first()
             && storage.header(*hash)?.is_none_or(|header| header.parent_hash != at.hash)
         {
@@ -152,6 +157,7 @@ impl Context {
         }
         let head = match (first..).zip(&added).last() {
             Some((number, hash)) => BlockRef { number, hash: *hash },
+            None if forgotten => published,
             None => at,
         };
         Ok(Moved { dropped, added, first, head })

@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Args, Context, RpcError,
-    config::{MAX_SUBSCRIBED_ITEMS, MAX_TOLD_BYTES},
+    config::{IDLE_TIMEOUT, MAX_SUBSCRIBED_ITEMS, MAX_TOLD_BYTES},
     error::Fault,
     eth::{logs::check_filter, transaction},
 };
@@ -203,8 +203,7 @@ impl Context {
         if !full {
             return Ok(vec![encode(&hash)?]);
         }
-        let base_fee = self.pool().head().base_fee;
-        let tx = self.pool().get(hash).map(|tx| transaction::pending(&tx, base_fee));
+        let tx = self.pool().get(hash).map(|tx| transaction::pending(&tx, None));
         tx.iter().map(encode).collect()
     }
 
@@ -263,11 +262,20 @@ async fn tell<F: Future<Output = Result<Vec<Box<RawValue>>, RpcError>>>(
             permit = all.acquire_many_owned(size) => room = Some((wanted, permit.map_err(|_| Over)?)),
         }
     };
-    for message in messages {
-        sink.send(message).await.map_err(|_| Over)?;
+    let sent = async {
+        for message in messages {
+            sink.send(message).await.map_err(|_| Over)?;
+        }
+        Ok(())
+    };
+    if room.is_none() {
+        return sent.await;
     }
-    drop(room);
-    Ok(())
+    // Nobody keeps room from the others for longer than a connection may be still.
+    tokio::select! {
+        () = sink.closed() => Err(Over),
+        sent = tokio::time::timeout(IDLE_TIMEOUT, sent) => sent.unwrap_or(Err(Over)),
+    }
 }
 
 fn encode(news: &impl Serialize) -> Result<Box<RawValue>, RpcError> {

@@ -5,7 +5,7 @@ use alloy_primitives::Bytes;
 use ethrex_types::alloy_consensus::TxReceipt;
 use jsonrpsee::RpcModule;
 
-use crate::{Args, Context, RpcError, register};
+use crate::{Args, Context, RpcError, eth, register};
 
 mod bad_blocks;
 mod timeout;
@@ -56,9 +56,7 @@ fn raw_receipts(context: &Context, args: &mut Args) -> Result<Vec<Bytes>, RpcErr
 }
 
 fn raw_transaction(context: &Context, args: &mut Args) -> Result<Option<Bytes>, RpcError> {
-    let Some(at) = context.location(args.required()?)? else { return Ok(None) };
-    let body = context.chain().storage().body(at.block.hash)?;
-    Ok(body.and_then(|body| Some(body.transactions.get(at.index)?.encoded_2718().into())))
+    eth::transaction::get_raw_by_hash(context, args)
 }
 
 fn chain_config(

@@ -43,8 +43,7 @@ fn content(
     _: &mut Args,
 ) -> Result<Split<BTreeMap<String, ByNonce<RpcTx>>>, RpcError> {
     let content = context.showable(context.pool().content())?;
-    let base_fee = context.pool().head().base_fee;
-    let show = |tx: &PoolTx| pending(tx, base_fee);
+    let show = |tx: &PoolTx| pending(tx, None);
     Ok(Split {
         pending: by_sender(&content.ready, show),
         queued: by_sender(&content.waiting, show),
@@ -53,9 +52,8 @@ fn content(
 
 fn content_from(context: &Context, args: &mut Args) -> Result<Split<ByNonce<RpcTx>>, RpcError> {
     let content = context.showable(context.pool().content_from(args.required::<Address>()?))?;
-    let base_fee = context.pool().head().base_fee;
     let all = |side: &BySender| {
-        side.values().flatten().map(|tx| (tx.nonce(), pending(tx, base_fee))).collect()
+        side.values().flatten().map(|tx| (tx.nonce(), pending(tx, None))).collect()
     };
     Ok(Split { pending: all(&content.ready), queued: all(&content.waiting) })
 }

@@ -137,7 +137,7 @@ impl Context {
             .collect();
         let transactions = if full {
             BlockTransactions::Full(
-                txs.iter().map(|tx| transaction::pending(tx, base_fee)).collect(),
+                txs.iter().map(|tx| transaction::pending(tx, Some(base_fee))).collect(),
             )
         } else {
             BlockTransactions::Hashes(txs.iter().map(|tx| tx.hash()).collect())

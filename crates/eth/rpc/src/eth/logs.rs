@@ -11,7 +11,16 @@ use crate::{
 };
 
 pub(super) fn get_logs(context: &Context, args: &mut Args) -> Result<Vec<Log>, RpcError> {
-    context.logs(&read_filter(args)?)
+    let filter = read_filter(args)?;
+    // Where an installed filter looks forward, nobody who asks at once is told that there is nothing.
+    if let FilterBlockOption::Range { to_block: Some(BlockNumberOrTag::Number(to)), .. } =
+        filter.block_option
+        && to > context.chain().head().number
+    {
+        let what = "block range extends beyond current head block";
+        return Err(RpcError::InvalidParams(what));
+    }
+    context.logs(&filter)
 }
 
 /// The next parameter as a filter of bounded size: an installed one is kept for long.

@@ -24,8 +24,7 @@ pub(super) fn get_by_hash(
     if let Some((block, index)) = context.mined(hash)? {
         return Ok(mined(&block, index));
     }
-    let base_fee = context.pool().head().base_fee;
-    Ok(waiting.map(|tx| pending(&tx, base_fee)))
+    Ok(waiting.map(|tx| pending(&tx, None)))
 }
 
 pub(super) fn get_by_index(
@@ -37,7 +36,7 @@ pub(super) fn get_by_index(
 }
 
 /// A pending blob transaction comes with its sidecar: that is what can be sent elsewhere.
-pub(super) fn get_raw_by_hash(
+pub(crate) fn get_raw_by_hash(
     context: &Context,
     args: &mut Args,
 ) -> Result<Option<Bytes>, RpcError> {
@@ -102,10 +101,13 @@ pub(super) fn at(
     }
 }
 
-/// A transaction of the pool, priced as the next block would.
-pub(crate) fn pending(tx: &PoolTx, base_fee: u64) -> RpcTransaction {
+/// A transaction of the pool: in a block with this base fee, or as it waits, at the most that it pays.
+pub(crate) fn pending(tx: &PoolTx, base_fee: Option<u64>) -> RpcTransaction {
+    let most = tx.tx().max_fee_per_gas();
     RpcTransaction {
-        effective_gas_price: Some(tx.tx().effective_gas_price(Some(base_fee))),
+        effective_gas_price: Some(
+            base_fee.map_or(most, |fee| tx.tx().effective_gas_price(Some(fee))),
+        ),
         inner: Recovered::new_unchecked(tx.tx().clone(), tx.sender()),
         block_hash: None,
         block_number: None,

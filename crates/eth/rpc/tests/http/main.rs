@@ -194,8 +194,15 @@ async fn logs_are_found_by_range_hash_address_and_topic() {
         world.error("eth_getLogs", json!([{"fromBlock": "0x2", "toBlock": "0x1"}])).await,
         (-32_602, "invalid block range params".into())
     );
-    let far = json!([{"fromBlock": "0x0", "toBlock": "0xffffffffffffffff"}]);
-    assert_eq!(world.get("eth_getLogs", far).await.as_array().unwrap().len(), 3);
+    for from in ["0x0", "0x4"] {
+        let far = json!([{"fromBlock": from, "toBlock": "0x4"}]);
+        let beyond = "block range extends beyond current head block";
+        assert_eq!(world.error("eth_getLogs", far.clone()).await, (-32_602, beyond.into()));
+        // An installed filter may look forward.
+        let filter = world.get("eth_newFilter", far).await;
+        let found = world.get("eth_getFilterLogs", json!([filter])).await;
+        assert_eq!(found.as_array().unwrap().len(), if from == "0x0" { 3 } else { 0 });
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! Transactions that the node completes, signs and sends for its callers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Signature, hex};

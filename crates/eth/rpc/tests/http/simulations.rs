@@ -106,7 +106,7 @@ async fn what_cannot_be_simulated_has_its_code() {
 #[tokio::test]
 async fn one_simulation_answers_so_much_at_most() {
     let world = World::with_api(|config| {
-        let trace = TraceConfig { answer_bytes: 10_000, ..config.trace.clone() };
+        let trace = TraceConfig { answer_bytes: 10_000, ..config.trace };
         ApiConfig { trace, ..config }
     })
     .await;

@@ -16,7 +16,9 @@ pub(crate) fn run(root: &Path, name: &str, rest: &[&str]) -> Result<()> {
         "dev-start" | "rpc" => {
             let tools = root.join(test::E2E_JS);
             npm::install(&tools)?;
-            check(&mut cargo(root, &["build", "--release", "-p", "ethrex"]))?;
+            for program in ["ethrex", "rex"] {
+                check(&mut cargo(root, &["build", "--release", "-p", program]))?;
+            }
             bench.env("ETHREX_E2E_JS", tools).env("ETHREX_BIN", test::binary(root, "release"));
         }
         _ => bail!("no bench `{name}`: there are dev-start, execute, import, rpc and storage"),
